@@ -1,0 +1,1 @@
+"""What every Huiyin process shares: server, identity, validation, store, feed, masking."""

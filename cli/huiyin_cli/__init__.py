@@ -1,0 +1,1 @@
+"""huiyin: the command for people and scripts, a client of the gateway."""

@@ -1,0 +1,1 @@
+"""Reads posts, joins them to events and grades each event by rules that explain themselves."""

@@ -1,0 +1,1 @@
+"""Gets the right office to answer every inquiry before its clock runs out."""

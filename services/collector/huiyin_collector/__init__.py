@@ -1,0 +1,1 @@
+"""Takes in public posts from sources and serves them as a feed."""

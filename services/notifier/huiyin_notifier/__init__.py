@@ -1,0 +1,1 @@
+"""Reaches the people on duty about what happens to their cases."""
