@@ -1,0 +1,182 @@
+"""The steps of a case as one table: from which state, by whom, to which state.
+
+The service runs from this table, the tests are generated from it, and the documentation prints it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class State(StrEnum):
+    """Where a case stands."""
+
+    REGISTERED = "REGISTERED"
+    ASSIGNED = "ASSIGNED"
+    ACCEPTED = "ACCEPTED"
+    DRAFTED = "DRAFTED"
+    REVIEWED = "REVIEWED"
+    APPROVED = "APPROVED"
+    PUBLISHED = "PUBLISHED"
+    CLOSED = "CLOSED"
+    MERGED = "MERGED"
+
+
+class Step(StrEnum):
+    """What a person may do with a case. Review and approval each pass or return a draft."""
+
+    ASSIGN = "assign"
+    ACCEPT = "accept"
+    DRAFT = "draft"
+    PASS_REVIEW = "review.pass"  # noqa: S105 (a step's name, not a password)
+    RETURN_REVIEW = "review.return"
+    APPROVE = "approve"
+    RETURN_APPROVAL = "approve.return"
+    PUBLISH = "publish"
+    CLOSE = "close"
+    EXTEND = "extend"
+
+
+@dataclass(frozen=True)
+class Transition:
+    """One row of the table."""
+
+    source: State
+    step: Step
+    target: State
+
+
+@dataclass(frozen=True)
+class Office:
+    """Who takes a step: the permission that the method asks for, and the roles that usually hold it."""
+
+    permission: str
+    roles: tuple[str, ...]
+    lead_only: bool
+    """True when only the lead unit (or the desk) takes this step; assisting units look on."""
+
+
+OFFICES: dict[Step, Office] = {
+    Step.ASSIGN: Office("casework.cases.assign", ("desk",), False),
+    Step.ACCEPT: Office("casework.cases.accept", ("officer",), True),
+    Step.DRAFT: Office("casework.cases.draft", ("officer",), True),
+    Step.PASS_REVIEW: Office("casework.cases.review", ("reviewer",), True),
+    Step.RETURN_REVIEW: Office("casework.cases.review", ("reviewer",), True),
+    Step.APPROVE: Office("casework.cases.approve", ("approver",), True),
+    Step.RETURN_APPROVAL: Office("casework.cases.approve", ("approver",), True),
+    Step.PUBLISH: Office("casework.cases.publish", ("desk",), False),
+    Step.CLOSE: Office("casework.cases.close", ("desk",), False),
+    Step.EXTEND: Office("casework.cases.extend", ("desk",), False),
+}
+
+_BEFORE_PUBLISHING = (
+    State.REGISTERED,
+    State.ASSIGNED,
+    State.ACCEPTED,
+    State.DRAFTED,
+    State.REVIEWED,
+    State.APPROVED,
+)
+
+TABLE: tuple[Transition, ...] = (
+    Transition(State.REGISTERED, Step.ASSIGN, State.ASSIGNED),
+    # An order sent to the wrong unit is replaced as long as nobody has taken it up.
+    Transition(State.ASSIGNED, Step.ASSIGN, State.ASSIGNED),
+    Transition(State.ASSIGNED, Step.ACCEPT, State.ACCEPTED),
+    Transition(State.ACCEPTED, Step.DRAFT, State.DRAFTED),
+    Transition(State.DRAFTED, Step.PASS_REVIEW, State.REVIEWED),
+    Transition(State.DRAFTED, Step.RETURN_REVIEW, State.ACCEPTED),
+    Transition(State.REVIEWED, Step.APPROVE, State.APPROVED),
+    Transition(State.REVIEWED, Step.RETURN_APPROVAL, State.ACCEPTED),
+    Transition(State.APPROVED, Step.PUBLISH, State.PUBLISHED),
+    Transition(State.PUBLISHED, Step.CLOSE, State.CLOSED),
+    # A new draft starts the way again: review and approval belong to a text, not to a case.
+    Transition(State.DRAFTED, Step.DRAFT, State.DRAFTED),
+    Transition(State.REVIEWED, Step.DRAFT, State.DRAFTED),
+    Transition(State.APPROVED, Step.DRAFT, State.DRAFTED),
+    *(Transition(state, Step.EXTEND, state) for state in _BEFORE_PUBLISHING),
+)
+
+_TARGETS: dict[tuple[State, Step], State] = {(row.source, row.step): row.target for row in TABLE}
+
+OPEN_STATES: frozenset[State] = frozenset(_BEFORE_PUBLISHING)
+"""States in which a case still waits for its answer; an event has at most one case in one of them."""
+
+UNDER_ORDER: frozenset[State] = OPEN_STATES - {State.REGISTERED}
+"""States in which a unit works on the case."""
+
+
+@dataclass(frozen=True)
+class LegalStep:
+    """A step that is possible now, and the roles that may take it."""
+
+    step: Step
+    roles: tuple[str, ...]
+
+
+class IllegalStep(Exception):
+    """The step is not in the table for this state. Names the steps that are, and for whom."""
+
+    def __init__(self, state: State, step: Step) -> None:
+        self.state = state
+        self.step = step
+        self.legal = legal_steps(state)
+        now = "; ".join(f"{legal.step.value} ({', '.join(legal.roles)})" for legal in self.legal) or "none"
+        super().__init__(f"{step.value} is not possible while the case is {state.value}. Possible now: {now}.")
+
+
+class SameAuthor(Exception):
+    """The reviewer wrote the draft. Another person has to review it."""
+
+    def __init__(self, author: str) -> None:
+        self.author = author
+        super().__init__("The author of a draft may not review it. Ask another reviewer.")
+
+
+class AlreadyExtended(Exception):
+    """A case is extended once."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "This case was extended before. A case is extended once; answer by the date that was promised."
+        )
+
+
+class NoAnswerYet(Exception):
+    """The case has no reply that the step could act on."""
+
+    def __init__(self, step: Step) -> None:
+        self.step = step
+        super().__init__(f"{step.value} needs a reply. Draft one first.")
+
+
+def legal_steps(state: State) -> tuple[LegalStep, ...]:
+    """The steps that are legal in a state, in the table's order, with the roles that may take them."""
+    return tuple(LegalStep(row.step, OFFICES[row.step].roles) for row in TABLE if row.source == state)
+
+
+def advance(state: State, step: Step) -> State:
+    """The state after a step. Raises IllegalStep when the table has no such row."""
+    target = _TARGETS.get((state, step))
+    if target is None:
+        raise IllegalStep(state, step)
+    return target
+
+
+def check_reviewer(author: str, reviewer: str) -> None:
+    """Raises SameAuthor when the reviewer wrote the draft."""
+    if author == reviewer:
+        raise SameAuthor(author)
+
+
+def check_extension(extended: bool) -> None:
+    """Raises AlreadyExtended when the case was extended before."""
+    if extended:
+        raise AlreadyExtended
+
+
+def reaches_as_lead(step: Step, *, desk: bool, units: Iterable[str], lead: str) -> bool:
+    """Whether someone with these units may take the step: the desk always, others for the cases that they lead."""
+    return desk or not OFFICES[step].lead_only or lead in set(units)

@@ -1,0 +1,90 @@
+"""The state machine of a case: every step in every state, as the table says."""
+
+from __future__ import annotations
+
+import pytest
+from huiyin_casework.model.steps import (
+    OFFICES,
+    OPEN_STATES,
+    TABLE,
+    AlreadyExtended,
+    IllegalStep,
+    SameAuthor,
+    State,
+    Step,
+    advance,
+    check_extension,
+    check_reviewer,
+    legal_steps,
+    reaches_as_lead,
+)
+
+ROWS = {(row.source, row.step): row.target for row in TABLE}
+
+
+@pytest.mark.parametrize("state", State)
+@pytest.mark.parametrize("step", Step)
+def test_a_step_leads_where_the_table_says_or_names_what_is_legal(state: State, step: Step) -> None:
+    if (state, step) in ROWS:
+        assert advance(state, step) == ROWS[state, step]
+        return
+    with pytest.raises(IllegalStep) as refused:
+        advance(state, step)
+    for legal in legal_steps(state):
+        assert legal.step.value in str(refused.value)
+        assert all(role in str(refused.value) for role in legal.roles)
+
+
+def test_the_table_names_each_step_of_a_state_once() -> None:
+    assert len(ROWS) == len(TABLE)
+
+
+def test_the_straight_way_leads_from_registration_to_the_seal() -> None:
+    state = State.REGISTERED
+    for step in (Step.ASSIGN, Step.ACCEPT, Step.DRAFT, Step.PASS_REVIEW, Step.APPROVE, Step.PUBLISH, Step.CLOSE):
+        state = advance(state, step)
+    assert state == State.CLOSED
+
+
+def test_no_way_leads_to_publishing_past_review_and_approval() -> None:
+    before = {row.source for row in TABLE if row.target == State.PUBLISHED}
+    assert before == {State.APPROVED}
+    assert {row.step for row in TABLE if row.target == State.APPROVED and row.source != row.target} == {Step.APPROVE}
+    assert {row.step for row in TABLE if row.target == State.REVIEWED and row.source != row.target} == {
+        Step.PASS_REVIEW
+    }
+
+
+def test_a_new_draft_always_has_to_be_reviewed_again() -> None:
+    assert {row.target for row in TABLE if row.step == Step.DRAFT} == {State.DRAFTED}
+
+
+def test_a_sealed_or_merged_case_allows_nothing() -> None:
+    assert legal_steps(State.CLOSED) == () == legal_steps(State.MERGED)
+
+
+def test_a_case_can_be_extended_exactly_while_it_is_open() -> None:
+    assert {row.source for row in TABLE if row.step == Step.EXTEND} == OPEN_STATES
+
+
+def test_every_step_has_an_office() -> None:
+    assert set(OFFICES) == set(Step)
+    assert all(office.roles for office in OFFICES.values())
+
+
+def test_the_author_of_a_draft_may_not_review_it() -> None:
+    check_reviewer("accounts/a", "accounts/b")
+    with pytest.raises(SameAuthor):
+        check_reviewer("accounts/a", "accounts/a")
+
+
+def test_a_case_is_extended_once() -> None:
+    check_extension(False)
+    with pytest.raises(AlreadyExtended):
+        check_extension(True)
+
+
+def test_assisting_units_look_on_while_the_lead_works() -> None:
+    assert reaches_as_lead(Step.DRAFT, desk=False, units=("road",), lead="road")
+    assert not reaches_as_lead(Step.DRAFT, desk=False, units=("water",), lead="road")
+    assert reaches_as_lead(Step.DRAFT, desk=True, units=("desk",), lead="road")
