@@ -3,10 +3,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli
+PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup stubs lock
+.PHONY: setup run test check chaos bench-pipeline stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -24,6 +24,24 @@ $(VENV)/.stubs: $(VENV)/.requirements $(PROTOS) protos/pyproject.toml protos/hat
 $(VENV)/.parts: $(VENV)/.requirements $(addsuffix /pyproject.toml,$(PARTS))
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps $(addprefix -e ./,$(PARTS))
 	@touch $@
+
+run: setup ## PORT=8080 SAMPLES=1 DATABASE=sqlite|postgres VAR=var
+	@PORT='$(PORT)' SAMPLES='$(SAMPLES)' DATABASE='$(DATABASE)' VAR='$(VAR)' $(BIN)/python -m huiyin_local
+
+test: setup check ## style, types, seams and every test but the slow suites
+	@$(BIN)/pytest
+
+check: setup
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+chaos: setup ## kills processes at random in mid-import, TIMES=100
+	@$(BIN)/python -m bench.chaos $(or $(TIMES),100)
+
+bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
+	@$(BIN)/python -m bench.pipeline
 
 stubs: $(VENV)/.stubs
 

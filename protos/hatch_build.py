@@ -9,6 +9,7 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
+
 class ProtocBuildHook(BuildHookInterface[Any]):
     """Runs protoc into build/generated and adds what it made to the wheel; nothing is written beside the sources."""
 
