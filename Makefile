@@ -38,7 +38,7 @@ check: setup
 	@$(BIN)/lint-imports
 
 chaos: setup ## kills processes at random in mid-import, TIMES=100
-	@$(BIN)/python -m bench.chaos $(or $(TIMES),100)
+	@TIMES=$(or $(TIMES),100) $(BIN)/pytest -m chaos tests/e2e
 
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline

@@ -11,12 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from huiyin_chassis.identity import ensure_keys
-
 from huiyin_local import preflight
-from huiyin_local.layout import PROCESSES, Layout, inherited, module_command
-from huiyin_local.postgres import databases
-from huiyin_local.supervision import Supervisor, migrate, wait_until_serving
+from huiyin_local.layout import Layout, inherited
+from huiyin_local.system import running
 
 _TOWN = Path(__file__).parents[3] / "samples"
 _ROLES = {
@@ -33,26 +30,19 @@ def main() -> int:
     try:
         layout = preflight.read_layout(os.environ)
         with_town = (os.environ.get("SAMPLES") or "1") != "0"
-        pid_file = layout.var / "supervisord.pid"
-        preflight.check_not_running(pid_file)
-        preflight.check_folder(layout)
-        preflight.check_database_kind(layout)
-        preflight.check_ports(layout)
-        with _interruptible(), databases(layout) as database_urls:
-            ensure_keys(layout.keys, PROCESSES)
-            print("Bringing the stores up to date …", flush=True)
-            migrate(layout, database_urls)
-            bootstrap(layout, database_urls)
-            print("Starting collector, analyzer, casework, notifier and gateway …", flush=True)
-            with Supervisor(layout, database_urls) as supervisor:
-                wait_until_serving(layout, supervisor)
-                if with_town:
-                    load_town(layout)
-                print(_welcome(layout, with_town), flush=True)
-                try:
-                    supervisor.wait()
-                except KeyboardInterrupt:
-                    print("\nDraining and stopping …", flush=True)
+        preflight.check(layout)
+        print(
+            "Bringing the stores up to date, then starting collector, analyzer, casework, notifier, gateway …",
+            flush=True,
+        )
+        with _interruptible(), running(layout) as supervisor:
+            if with_town:
+                load_town(layout)
+            print(_welcome(layout, with_town), flush=True)
+            try:
+                supervisor.wait()
+            except KeyboardInterrupt:
+                print("\nDraining and stopping …", flush=True)
     except preflight.CannotStart as error:
         print(error, file=sys.stderr)
         return 1
@@ -60,15 +50,6 @@ def main() -> int:
         return 130
     print("Stopped. The next start goes on where this one ended.")
     return 0
-
-
-def bootstrap(layout: Layout, database_urls: dict[str, str]) -> None:
-    """Creates the demonstration accounts and writes their keys for `huiyin`; what exists stays."""
-    command = module_command("gateway", "bootstrap", "--out", str(layout.client_file), "--address", layout.address)
-    environment = inherited() | layout.environment("gateway", database_urls["gateway"])
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise preflight.CannotStart(f"The demonstration accounts could not be made: {done.stderr.strip()[-500:]}")
 
 
 def load_town(layout: Layout) -> None:

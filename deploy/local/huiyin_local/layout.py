@@ -45,6 +45,11 @@ class Layout:
         return self.var / "client.toml"
 
     @property
+    def pid_file(self) -> Path:
+        """The process id of the supervisor."""
+        return self.var / "supervisord.pid"
+
+    @property
     def keys(self) -> Path:
         """Key pairs of the processes: private/NAME.pem and public/NAME.pem."""
         return self.var / "keys"

@@ -27,6 +27,14 @@ def read_layout(environ: Mapping[str, str]) -> Layout:
     return Layout(Path(environ.get("VAR") or "var").resolve(), int(text), databases[kind])
 
 
+def check(layout: Layout) -> None:
+    """Everything, in the order in which a person would want to hear of it."""
+    check_not_running(layout.pid_file)
+    check_folder(layout)
+    check_database_kind(layout)
+    check_ports(layout)
+
+
 def check_folder(layout: Layout) -> None:
     """The state folder can be made and written."""
     try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -10,6 +10,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
+
+import psutil
 
 from huiyin_local.layout import PROCESSES, Layout, inherited, module_command
 from huiyin_local.preflight import CannotStart
@@ -49,13 +51,15 @@ class Supervisor:
         self._layout = layout
         self._database_urls = database_urls
         self._process: subprocess.Popen[bytes] | None = None
-        self.pid_file = layout.var / "supervisord.pid"
+        self._started = 0.0
+        self.ready_seconds = 0.0
 
     def start(self) -> None:
         """Writes the configuration and starts supervisord."""
         config = self._layout.var / "supervisord.conf"
         config.touch(mode=0o600)
         config.write_text(self._config(), "utf-8")
+        self._started = time.monotonic()
         self._process = subprocess.Popen(
             [str(Path(sys.executable).parent / "supervisord"), "--configuration", str(config)],
             cwd=self._layout.var,
@@ -64,16 +68,27 @@ class Supervisor:
             start_new_session=True,
         )
 
-    @property
-    def pid(self) -> int:
-        """The process id of supervisord; the five are its children."""
-        assert self._process is not None, "start() comes first"
-        return self._process.pid
+    def wait_until_serving(self, seconds: float = 60) -> None:
+        """Waits until the gateway says that every part serves, and keeps how long that took since start()."""
+        while not serving(self._layout):
+            if self._process is None or self._process.poll() is not None:
+                log = self._layout.logs / "supervisord.log"
+                raise CannotStart(f"The supervisor ended by itself; {log} says why.")
+            if time.monotonic() - self._started > seconds:
+                logs = self._layout.logs
+                raise CannotStart(f"Not every part serves after {seconds:.0f} s; the logs in {logs} say why.")
+            time.sleep(0.05)
+        self.ready_seconds = time.monotonic() - self._started
 
-    @property
-    def running(self) -> bool:
-        """Whether supervisord lives."""
-        return self._process is not None and self._process.poll() is None
+    def processes(self) -> dict[str, psutil.Process]:
+        """The five as they run now, by name; one that is being restarted is missing."""
+        assert self._process is not None, "start() comes first"
+        found: dict[str, psutil.Process] = {}
+        for child in psutil.Process(self._process.pid).children():
+            with contextlib.suppress(psutil.Error):
+                command = child.cmdline()
+                found |= {name: child for name in PROCESSES if f"huiyin_{name}" in command}
+        return found
 
     def wait(self) -> None:
         """Waits until supervisord ends by itself."""
@@ -89,7 +104,10 @@ class Supervisor:
             try:
                 self._process.wait(_STOP_SECONDS + 10)
             except subprocess.TimeoutExpired:
-                os.killpg(self._process.pid, signal.SIGKILL)
+                # It gave up: no child of its may live on.
+                for child in psutil.Process(self._process.pid).children(recursive=True):
+                    child.kill()
+                self._process.kill()
                 self._process.wait()
         self._process = None
 
@@ -101,7 +119,7 @@ class Supervisor:
         self.stop()
 
     def _config(self) -> str:
-        parts = [_HEAD.format(logs=_escaped(self._layout.logs), pid_file=_escaped(self.pid_file))]
+        parts = [_HEAD.format(logs=_escaped(self._layout.logs), pid_file=_escaped(self._layout.pid_file))]
         for name in PROCESSES:
             environment = inherited() | self._layout.environment(name, self._database_urls[name])
             parts.append(
@@ -114,36 +132,6 @@ class Supervisor:
                 )
             )
         return "".join(parts)
-
-
-def migrate(layout: Layout, database_urls: Mapping[str, str]) -> None:
-    """Brings every store to the schema of this release, side by side."""
-    running = {
-        name: subprocess.Popen(
-            module_command(name, "migrate"),
-            env=inherited() | layout.environment(name, database_urls[name]),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        for name in PROCESSES
-    }
-    for name, process in running.items():
-        output, _ = process.communicate()
-        if process.returncode != 0:
-            log = layout.logs / f"{name}-migrate.log"
-            log.write_bytes(output)
-            raise CannotStart(f"The store of the {name} could not be brought up to date; {log} says why.")
-
-
-def wait_until_serving(layout: Layout, supervisor: Supervisor, seconds: float = 60) -> None:
-    """Waits until the gateway says that every part serves."""
-    deadline = time.monotonic() + seconds
-    while not serving(layout):
-        if not supervisor.running:
-            raise CannotStart(f"The supervisor ended by itself; {layout.logs / 'supervisord.log'} says why.")
-        if time.monotonic() > deadline:
-            raise CannotStart(f"Not every part serves after {seconds:.0f} s; the logs in {layout.logs} say why.")
-        time.sleep(0.05)
 
 
 def _escaped(value: object) -> str:

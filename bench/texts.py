@@ -1,0 +1,48 @@
+"""The texts that benches work on: real messages where a folder of them is at hand, otherwise the sample town's."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from python_calamine import CalamineWorkbook
+
+_ROOT = Path(__file__).parents[1]
+_LEAST = 4000
+
+
+@dataclass(frozen=True)
+class Texts:
+    """A file to import, and what is in it: subject and detail of each row."""
+
+    file: Path
+    rows: list[tuple[str, str]]
+    origin: str
+
+
+def find() -> Texts:
+    """messages.xlsx of the folder EVAL_DATA (default: ../shared/data), else the samples, repeated to 4,000 rows."""
+    folder = Path(os.environ.get("EVAL_DATA") or _ROOT.parent / "shared" / "data")
+    workbook = folder / "messages.xlsx"
+    if workbook.is_file():
+        header, *rows = CalamineWorkbook.from_path(str(workbook)).get_sheet_by_index(0).to_python()
+        subject, detail = header.index("留言主题"), header.index("留言详情")
+        return Texts(workbook, [(str(row[subject]), str(row[detail])) for row in rows], str(workbook.name))
+    return _repeated_samples()
+
+
+def _repeated_samples() -> Texts:
+    with (_ROOT / "samples" / "messages.csv").open(encoding="utf-8", newline="") as file:
+        samples = list(csv.DictReader(file))
+    rows = []
+    for copy in range(-(-_LEAST // len(samples))):
+        rows += [{**row, "编号": f"{row['编号']}-{copy}"} for row in samples]
+    target = Path(tempfile.mkdtemp(prefix="huiyin-bench-")) / "samples.csv"
+    with target.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, samples[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+    return Texts(target, [(row["主题"], row["内容"]) for row in rows], "samples, repeated")

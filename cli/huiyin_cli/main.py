@@ -1,0 +1,386 @@
+"""`huiyin`: the command for people and scripts, a client of the gateway."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, TextIO
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from huiyin_cli import applying, importing, watching
+from huiyin_cli.client import Access, Gateway, Json, Problem
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+events_app = typer.Typer(no_args_is_help=True, help="What people speak of, grouped and graded.")
+cases_app = typer.Typer(no_args_is_help=True, help="What is being dealt with, by whom and until when.")
+notifications_app = typer.Typer(no_args_is_help=True, help="What the people on duty were told.")
+app.add_typer(events_app, name="events")
+app.add_typer(cases_app, name="cases")
+app.add_typer(notifications_app, name="notifications")
+
+out = Console(soft_wrap=True)
+err = Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
+Filter = Annotated[
+    str, typer.Option("--filter", help="AIP-160, e.g. 'grade >= GRADE_LARGE AND place = \"places/A市\"'.")
+]
+Limit = Annotated[int, typer.Option("--limit", min=1, help="At most this many rows.")]
+
+
+@dataclass
+class _Caller:
+    account: str = ""
+    client_file: Path | None = None
+    _gateways: dict[str, Gateway] = field(default_factory=dict)
+
+    def gateway(self, default_account: str = "desk") -> Gateway:
+        account = self.account or default_account
+        if account not in self._gateways:
+            self._gateways[account] = Gateway(Access.find(account, self.client_file))
+        return self._gateways[account]
+
+
+caller = _Caller()
+
+
+@app.callback()
+def _options(
+    account: Annotated[
+        str, typer.Option("--as", help="The account whose key is used. Default: desk; apply: admin.")
+    ] = "",
+    client_file: Annotated[Path | None, typer.Option(help="Address and keys. Default: var/client.toml.")] = None,
+) -> None:
+    caller.account = account
+    caller.client_file = client_file
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, one message a row.")],
+    source: Annotated[str, typer.Option(help="Id of the source that it belongs to. Default: import.")] = "",
+    no_answer: Annotated[bool, typer.Option("--no-answer", help="Its authors expect no answer.")] = False,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="field=column, e.g. subject=留言主题; may be repeated.")
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one. Default: Asia/Shanghai.")] = "",
+    drill: Annotated[bool, typer.Option("--drill", help="A rehearsal: joins and counts with nothing real.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Imports a file of messages. A row that is known already is not added again."""
+    gateway = caller.gateway()
+    source_id = source or ("import-no-answer" if no_answer else "import")
+    name = importing.ensure_source(gateway, source_id, expects_answer=not no_answer)
+    result = importing.import_file(
+        gateway, file, name, columns=columns or [], time_zone=time_zone, drill=drill, console=err
+    )
+    if as_json:
+        _print_json(result)
+        return
+    figures = result.get("figures", {})
+    refused = int(figures.get("refused", 0))
+    read, created, updated, unchanged = (
+        int(figures.get(name, 0)) for name in ("read", "created", "updated", "unchanged")
+    )
+    out.print(f"{read:,} rows: {created:,} new, {updated:,} edited, {unchanged:,} known already, {refused:,} refused.")
+    for row in result.get("refusedRows", []):
+        out.print(f"  row {row['row']}, {row.get('field', 'row')}: {row['description']}", markup=False)
+    if refused > len(result.get("refusedRows", [])):
+        out.print(f"  … and {refused - len(result['refusedRows']):,} more")
+    if refused and refused == read:
+        raise typer.Exit(1)
+
+
+@app.command()
+def apply(folder: Annotated[Path, typer.Argument(help="A folder as samples/ is one.")]) -> None:
+    """Writes the topics, places, units and policies of a folder. Again changes nothing."""
+    for line in applying.apply_folder(caller.gateway("admin"), folder):
+        out.print(line, markup=False)
+
+
+@events_app.command("list")
+def events_list(
+    filter_: Filter = "",
+    order_by: Annotated[str, typer.Option(help="post_count desc, grade desc, last_publish_time desc …")] = "",
+    limit: Limit = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Lists events, the largest first."""
+    rows = caller.gateway().pages("/v1/events", "events", limit, filter=filter_, orderBy=order_by)
+    columns: dict[str, Callable[[Json], str]] = {
+        "event": lambda row: row["name"],
+        "grade": lambda row: _short(row.get("assessment", {}).get("grade", "")),
+        "posts": lambda row: str(row.get("postCount", 0)),
+        "place": lambda row: row.get("place", "").removeprefix("places/"),
+        "topic": lambda row: row.get("topic", "").removeprefix("topics/"),
+        "last": lambda row: _time(row.get("lastPublishTime", "")),
+        "title": lambda row: row.get("title", ""),
+    }
+    _print_rows(rows, columns, as_json)
+
+
+@events_app.command("show")
+def events_show(
+    name: Annotated[str, typer.Argument(help="events/… as the list has it.")],
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Shows an event, why it has its grade, and its posts."""
+    gateway = caller.gateway()
+    event = gateway.get(f"/v1/{_named(name, 'events')}")
+    members = list(gateway.pages(f"/v1/{event['name']}/memberships", "memberships", limit))
+    if as_json:
+        _print_json({"event": event, "memberships": members})
+        return
+    assessment = event.get("assessment", {})
+    out.print(f"[bold]{_plain(event.get('title', ''))}[/bold]")
+    out.print(
+        f"{event['name']}  {_short(assessment.get('grade', ''))}  {event.get('postCount', 0)} posts  "
+        f"{event.get('place', '')}  {event.get('topic', '')}",
+        markup=False,
+    )
+    for rule in assessment.get("firedRules", []):
+        read = ", ".join(f"{figure} = {value:g}" for figure, value in sorted(rule.get("figures", {}).items()))
+        out.print(f"  {_short(rule['grade'])} by {rule['rule']}: {rule['explanation']} ({read})", markup=False)
+    for member in members:
+        text = " ".join(member.get("text", "").split())
+        out.print(
+            f"\n{_time(member.get('publishTime', ''))}  {member.get('externalId', '')}  {member.get('subject', '')}",
+            markup=False,
+        )
+        out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
+
+
+@events_app.command("export")
+def events_export(
+    target: Annotated[Path | None, typer.Option("--out", help="A file. Default: standard output.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of CSV.")] = False,
+) -> None:
+    """Writes which post belongs to which event: columns event, post, external_id."""
+    rows = caller.gateway().pages("/v1/events/-/memberships", "memberships")
+    if target is None:
+        _export(rows, sys.stdout, as_json)
+    else:
+        with target.open("w", encoding="utf-8", newline="") as file:
+            _export(rows, file, as_json)
+
+
+def _export(rows: Iterable[Json], file: TextIO, as_json: bool) -> None:
+    writer = csv.writer(file)
+    if not as_json:
+        writer.writerow(("event", "post", "external_id"))
+    for row in rows:
+        record = {"event": row["event"], "post": row["post"], "external_id": row.get("externalId", "")}
+        if as_json:
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        else:
+            writer.writerow(record.values())
+
+
+@cases_app.command("list")
+def cases_list(
+    filter_: Filter = "",
+    order_by: Annotated[str, typer.Option(help="deadline, grade desc, inquiry_count desc, create_time desc …")] = "",
+    limit: Limit = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Lists cases, the most pressing first."""
+    rows = caller.gateway().pages("/v1/cases", "cases", limit, filter=filter_, orderBy=order_by)
+    columns: dict[str, Callable[[Json], str]] = {
+        "case": lambda row: row["name"],
+        "state": lambda row: _short(row.get("state", ""), "STATE_"),
+        "grade": lambda row: _short(row.get("grade", "")),
+        "inquiries": lambda row: str(row.get("inquiryCount", 0)),
+        "answer by": lambda row: _time(row.get("deadline", "")),
+        "unit": _unit,
+        "title": lambda row: row.get("title", ""),
+    }
+    _print_rows(rows, columns, as_json)
+
+
+@cases_app.command("show")
+def cases_show(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Shows a case: where it stands, its inquiries, its replies and its chain."""
+    gateway = caller.gateway()
+    case = gateway.get(f"/v1/{_named(name, 'cases')}")
+    inquiries = list(gateway.pages("/v1/inquiries", "inquiries", 100, filter=f'case = "{case["name"]}"'))
+    replies = gateway.get(f"/v1/{case['name']}/replies").get("replies", [])
+    entries = list(gateway.pages(f"/v1/{case['name']}/entries", "entries"))
+    verified = gateway.get(f"/v1/{case['name']}:verify")
+    if as_json:
+        _print_json({"case": case, "inquiries": inquiries, "replies": replies, "entries": entries, "chain": verified})
+        return
+    out.print(f"[bold]{_plain(case.get('title', ''))}[/bold]")
+    out.print(
+        f"{case['name']}  {_short(case['state'], 'STATE_')}  {_short(case.get('grade', ''))}  "
+        f"{case.get('inquiryCount', 0)} inquiries  answer by {_time(case.get('deadline', '')) or '—'}  {_unit(case)}",
+        markup=False,
+    )
+    for step in case.get("nextSteps", []):
+        out.print(f"  next: {step['step']} ({', '.join(step.get('roles', []))})", markup=False)
+    for inquiry in inquiries:
+        text = " ".join(f"{inquiry.get('subject', '')} {inquiry.get('text', '')}".split())
+        out.print(
+            f"\n{inquiry['name']}  {_short(inquiry['state'], 'STATE_')}  by {_time(inquiry.get('deadline', ''))}",
+            markup=False,
+        )
+        out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
+    for reply in replies:
+        out.print(f"\n{reply['name']}  {_short(reply['state'], 'STATE_')}  {reply.get('unit', '')}", markup=False)
+        out.print(f"  {reply.get('text', '')}", markup=False)
+    whole = "whole" if verified.get("intact") else f"BROKEN: {verified.get('problem', '')}"
+    out.print(f"\nChain of {len(entries)} steps, {whole}:", markup=False)
+    for entry in entries:
+        out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {entry['step']:<22} {entry['actor']}", markup=False)
+
+
+@notifications_app.command("list")
+def notifications_list(filter_: Filter = "", limit: Limit = 30, as_json: AsJson = False) -> None:
+    """Lists notifications, the newest first."""
+    rows = caller.gateway().pages("/v1/notifications", "notifications", limit, filter=filter_)
+    columns: dict[str, Callable[[Json], str]] = {
+        "created": lambda row: _time(row.get("createTime", "")),
+        "state": lambda row: _short(row.get("state", ""), "STATE_"),
+        "receiver": lambda row: row.get("receiver", ""),
+        "cause": lambda row: row.get("cause", ""),
+        "grade": lambda row: _short(row.get("grade", "")),
+        "case": lambda row: row.get("case", ""),
+        "title": lambda row: row.get("title", ""),
+    }
+    _print_rows(rows, columns, as_json)
+
+
+@app.command()
+def inquire(
+    text: Annotated[str, typer.Argument(help="What is asked.")],
+    subject: Annotated[str, typer.Option(help="A title.")] = "",
+    contact: Annotated[str, typer.Option(help="How to reach the author; kept encrypted, destroyed afterwards.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Submits an inquiry as a citizen would, and prints its receipt."""
+    public = _public()
+    answer = public.post("/v1/inquiries:submit", {"text": text, "subject": subject, "contact": contact})
+    if as_json:
+        _print_json(answer)
+        return
+    out.print(f"receipt: {answer['receipt']}", markup=False)
+    out.print(
+        f"An answer is promised by {_time(answer.get('deadline', ''))}; to read it: huiyin receipt {answer['receipt']}"
+    )
+
+
+@app.command()
+def receipt(
+    token: Annotated[str, typer.Argument(help="The receipt of an inquiry.")],
+    as_json: AsJson = False,
+) -> None:
+    """Reads how an inquiry stands, and its answer."""
+    answer = _public().post("/v1/receipts:lookup", {"receipt": token})
+    if as_json:
+        _print_json(answer)
+        return
+    out.print(
+        f"{_short(answer.get('state', ''), 'STATE_')}  received {_time(answer.get('receiveTime', ''))}  "
+        f"answer by {_time(answer.get('deadline', ''))}"
+    )
+    for found in answer.get("answers", []):
+        out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
+        out.print(found.get("text", ""), markup=False)
+
+
+@app.command()
+def watch(
+    kinds: Annotated[
+        list[str] | None, typer.Option("--kind", help='e.g. case.opened or "case.*"; may be repeated.')
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prints every change as it happens, until Ctrl-C."""
+    for row in watching.changes(caller.gateway(), kinds or []):
+        if as_json:
+            print(json.dumps(row, ensure_ascii=False), flush=True)
+        else:
+            print(watching.line_of(row), flush=True)
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Says whether every part serves."""
+    answer = _public().get("/v1/status")
+    if as_json:
+        _print_json(answer)
+    else:
+        for part in answer.get("services", []):
+            out.print(f"{part['service']:<10} {'serving' if part.get('serving') else 'NOT SERVING'}")
+    if not answer.get("serving"):
+        raise typer.Exit(1)
+
+
+def _public() -> Gateway:
+    """The gateway as the public sees it: no key is sent."""
+    return Gateway(Access(caller.gateway().address, ""))
+
+
+def _print_rows(rows: Iterable[Json], columns: dict[str, Callable[[Json], str]], as_json: bool) -> None:
+    found = list(rows)
+    if as_json:
+        _print_json(found)
+        return
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in columns:
+        table.add_column(title, overflow="fold" if title == "title" else "ellipsis", no_wrap=title != "title")
+    for row in found:
+        table.add_row(*(_plain(read(row)) for read in columns.values()))
+    Console().print(table) if found else out.print("Nothing there.")
+
+
+def _print_json(value: Any) -> None:
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _named(name: str, collection: str) -> str:
+    return name if name.startswith(f"{collection}/") else f"{collection}/{name}"
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", r"\[")
+
+
+def _short(value: str, prefix: str = "GRADE_") -> str:
+    return value.removeprefix(prefix)
+
+
+def _time(value: str) -> str:
+    """An RFC 3339 time in the zone of this machine, to the minute."""
+    if not value:
+        return ""
+    return datetime.fromisoformat(value.replace("Z", "+00:00")).astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def _unit(case: Json) -> str:
+    if unit := case.get("leadUnit"):
+        return str(unit).removeprefix("units/")
+    suggested = str(case.get("suggestedUnit", "")).removeprefix("units/")
+    return f"({suggested}?)" if suggested else ""
+
+
+def main() -> None:
+    """Runs a command; a problem is one sentence on standard error and exit code 1."""
+    try:
+        app()
+    except Problem as problem:
+        err.print(str(problem), style="red", markup=False, highlight=False)
+        sys.exit(1)
+    except BrokenPipeError:
+        sys.exit(0)
