@@ -11,6 +11,7 @@ import binascii
 import contextlib
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 from google.protobuf import any_pb2, timestamp_pb2
@@ -39,19 +40,16 @@ _MAX_BATCH_BYTES: Final = 3_000_000
 _INSERT: Final = (
     "INSERT INTO changes (kind, name, revision, commit_time, drill, resource_type, resource) VALUES ({0})".format
 )
-_SELECT: Final = (
-    select(
-        CHANGES.c.sequence,
-        CHANGES.c.kind,
-        CHANGES.c.name,
-        CHANGES.c.revision,
-        CHANGES.c.commit_time,
-        CHANGES.c.drill,
-        CHANGES.c.resource_type,
-        CHANGES.c.resource,
-    )
-    .order_by(CHANGES.c.sequence)
-)
+_SELECT: Final = select(
+    CHANGES.c.sequence,
+    CHANGES.c.kind,
+    CHANGES.c.name,
+    CHANGES.c.revision,
+    CHANGES.c.commit_time,
+    CHANGES.c.drill,
+    CHANGES.c.resource_type,
+    CHANGES.c.resource,
+).order_by(CHANGES.c.sequence)
 
 
 class ChangeWriter:
@@ -90,7 +88,7 @@ class _State(NamedTuple):
 
 
 class Feed:
-    """Serves the changes of a store. `batch_size`: changes a batch at most; `heartbeat`: seconds between signs of life."""
+    """Serves the changes of a store. `batch_size`: changes a batch at most; `heartbeat`: seconds of silence at most."""
 
     def __init__(self, store: Store, *, batch_size: int = 500, heartbeat: float = 15.0) -> None:
         self._store = store
@@ -118,16 +116,16 @@ class Feed:
         epoch, position = await store.read(lambda connection: _start(connection, cursor, tail))
         silent_until = clock.now()
         while not store.draining and (until is None or clock.now() < until):
-            commit = store.commits.current()
-            after = position
-            batch, position = await store.read(lambda connection: self._next(connection, epoch, after, wanted, join))
+            commit = store.changed.current()
+            look = partial(self._next, epoch=epoch, after=position, kinds=wanted, join=join)
+            batch, position = await store.read(look)
             now = clock.now()
             if batch.changes or now >= silent_until:
                 silent_until = clock.from_micros(clock.micros(now) + int(self._heartbeat * 1e6))
                 yield batch
             if batch.caught_up:
                 rest = min(silent_until, until or silent_until) - clock.now()
-                await store.commits.wait(commit, rest.total_seconds())
+                await store.changed.wait(commit, rest.total_seconds())
 
     def head(self, connection: Connection) -> str:
         """The cursor of all that this transaction sees; read it with a list to watch on from there."""
@@ -149,7 +147,7 @@ class Feed:
         return await self._store.write(drop)
 
     def _next(
-        self, connection: Connection, epoch: str, after: int, kinds: list[str], join: Join | None
+        self, connection: Connection, *, epoch: str, after: int, kinds: list[str], join: Join | None
     ) -> tuple[feed_pb2.ChangeBatch, int]:
         state = _state(connection)
         _check(state, epoch, after)
@@ -192,6 +190,11 @@ def pack(change: feed_pb2.Change, message: Message) -> None:
     change.resource.value = message.SerializeToString()
 
 
+def sequence_of(cursor: str) -> int:
+    """The place in the feed that a cursor means, to compare cursors of one epoch. Raises OutOfRange."""
+    return _parse(cursor)[1]
+
+
 def _state(connection: Connection) -> _State:
     head = select(func.max(CHANGES.c.sequence)).scalar_subquery()
     row = connection.execute(select(FEED.c.epoch, FEED.c.expired_through, head)).one()
@@ -219,7 +222,9 @@ def _check(state: _State, epoch: str, sequence: int) -> None:
 
 
 def _unknown() -> OutOfRange:
-    return OutOfRange("CURSOR_UNKNOWN", "this cursor is not of this feed; list again, then watch from the list's cursor")
+    return OutOfRange(
+        "CURSOR_UNKNOWN", "this cursor is not of this feed; list again, then watch from the list"
+    )
 
 
 def _cursor(epoch: str, sequence: int) -> str:

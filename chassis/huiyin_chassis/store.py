@@ -1,4 +1,4 @@
-"""The store of a service: synchronous SQLAlchemy behind one writer thread with group commit, and a small pool of readers.
+"""The store of a service: synchronous SQLAlchemy behind one writer thread with group commit, and a pool of readers.
 
 SQLite (WAL) and PostgreSQL (psycopg) behave alike: a work is a function of a transaction; works that arrive together
 share a commit, each in a savepoint of its own; reads see one consistent snapshot. Changes and outbox rows are written
@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
@@ -31,10 +30,12 @@ from sqlalchemy import (
     Connection,
     CursorResult,
     Engine,
+    Insert,
+    Table,
     create_engine,
     delete,
     event,
-    insert,
+    func,
     inspect,
     make_url,
     select,
@@ -171,8 +172,8 @@ class _Group:
 class Store:
     """A service's database. Subclass it, declare tables, and give `write` and `read` functions.
 
-    `url`: sqlite:///path or postgresql://…; `migrations`: the folder of the service's Alembic revisions; `feed`: the name
-    under which the service's changes are served, None when it has none; `durability`: FULL survives a power loss,
+    `url`: sqlite:///path or postgresql://…; `migrations`: the folder of the service's Alembic
+    revisions; `feed`: the name of its feed in threads and logs; `durability`: FULL survives a power loss,
     NORMAL a killed process (SQLite; PostgreSQL is as its server is set).
     """
 
@@ -190,9 +191,11 @@ class Store:
         self.dialect: Literal["sqlite", "postgresql"] = (
             "sqlite" if self.url.get_backend_name() == "sqlite" else "postgresql"
         )
-        self.feed_name = feed
-        self.commits = Pulse()
-        """Beats after each commit, of this process or another, that wrote changes or outbox rows."""
+        self._name = feed or "store"
+        self.changed = Pulse()
+        """Beats after each commit, of this process or another, that wrote changes."""
+        self.posted = Pulse()
+        """Beats after each commit that wrote outbox rows, and at times for none."""
         self.draining = False
         self._migrations = migrations
         self._durability = durability
@@ -208,16 +211,16 @@ class Store:
     async def open(self) -> None:
         """Checks the schema, makes the feed's epoch if there is none, starts the threads. Raises SchemaMismatch."""
         self._loop = asyncio.get_running_loop()
-        self._read_pool = ThreadPoolExecutor(self._readers, thread_name_prefix=f"{self.url.database}-read")
+        self._read_pool = ThreadPoolExecutor(self._readers, thread_name_prefix=f"{self._name}-read")
         await self._loop.run_in_executor(self._read_pool, self._prepare)
         self._closed = self.draining = False
         self._stopped.clear()
-        self._writer = threading.Thread(target=self._write_until_closed, name="store-writer", daemon=True)
+        self._writer = threading.Thread(target=self._write_until_closed, name=f"{self._name}-writer", daemon=True)
         self._writer.start()
         if self.dialect == "postgresql":
-            self._listener = threading.Thread(target=self._listen_until_closed, name="store-listener", daemon=True)
+            self._listener = threading.Thread(target=self._listen_until_closed, name=f"{self._name}-listener", daemon=True)
             self._listener.start()
-        self._look = asyncio.create_task(self._look_for_others(), name="store-look")
+        self._look = asyncio.create_task(self._look_for_others(), name=f"{self._name}-look")
 
     async def close(self) -> None:
         """Stops watches, finishes the works that wait, and closes."""
@@ -238,7 +241,7 @@ class Store:
     def stop_watches(self) -> None:
         """Lets every Watch of this store end by itself; the first thing to do when a server drains."""
         self.draining = True
-        self.commits.beat()
+        self.changed.beat()
 
     # Use
 
@@ -283,14 +286,13 @@ class Store:
 
         def once(tx: Tx) -> M:
             # Claimed before the work, so that a repetition in another process waits for this transaction to end.
-            claim = _insert(self.dialect, REQUESTS).on_conflict_do_nothing()
             values = {**key, "digest": digest, "response": b"", "create_time": tx.now_us}
-            if tx.execute(claim, values).rowcount == 0:
+            if tx.execute(insert_new(tx.connection, REQUESTS), values).rowcount == 0:
                 row = tx.execute(select(REQUESTS.c.digest, REQUESTS.c.response).filter_by(**key)).one()
                 if row.digest != digest:
                     raise InvalidArgument(
                         "request_id",
-                        "was used before for another request; take a new UUID for each request that is not a repetition",
+                        "was used before for another request; take a new UUID for each request that is not repeated",
                         "REQUEST_ID_REUSED",
                     )
                 return response_type.FromString(row.response)
@@ -304,7 +306,9 @@ class Store:
         """Forgets request ids older than that; it must exceed the longest retry of any client. Returns how many."""
 
         def forget(tx: Tx) -> int:
-            return tx.execute(delete(REQUESTS).where(REQUESTS.c.create_time < clock.micros(tx.now - older_than))).rowcount
+            return tx.execute(
+                delete(REQUESTS).where(REQUESTS.c.create_time < clock.micros(tx.now - older_than))
+            ).rowcount
 
         return await self.write(forget)
 
@@ -312,7 +316,7 @@ class Store:
         """Gives the feed a new epoch, after a restore or a rebuild: all cursors given out before become unknown."""
         epoch = str(uuid.uuid4())
         await self.write(lambda tx: tx.execute(update(FEED).values(epoch=epoch)))
-        self.commits.beat()
+        self.changed.beat()
         return epoch
 
     def before_destroy(self, connection: Connection) -> None:
@@ -336,7 +340,7 @@ class Store:
         self._read_engine = self._engine(read_only=True)
         with self._write_engine.begin() as connection:
             first = {"id": 1, "epoch": str(uuid.uuid4()), "expired_through": 0}
-            connection.execute(_insert(self.dialect, FEED).on_conflict_do_nothing(), first)
+            connection.execute(insert_new(connection, FEED), first)
 
     def _check_schema(self) -> None:
         needed = head_revision(self._migrations)
@@ -364,6 +368,7 @@ class Store:
             return self._sqlite_engine(read_only)
         engine = create_engine(
             self.url,
+            hide_parameters=True,  # an error's text must not carry what people wrote
             pool_size=self._readers if read_only else 1,
             max_overflow=0 if read_only else 1,
             isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
@@ -404,7 +409,7 @@ class Store:
             return connection
 
         engine = create_engine(
-            "sqlite://", creator=connect, poolclass=QueuePool, pool_size=self._readers if read_only else 1
+            "sqlite://", hide_parameters=True, creator=connect, poolclass=QueuePool, pool_size=self._readers if read_only else 1
         )
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 
@@ -440,17 +445,18 @@ class Store:
             works, last = self._next_group()
             if not works:
                 continue
-            wrote = False
+            group = _Group()
             try:
                 if connection is None:
                     connection = self._write_engine.connect()
-                wrote = self._write_group(connection, works)
+                self._write_group(connection, works, group)
             except BaseException as error:
                 log.warning("store.group_failed", works=len(works), error=type(error).__name__)
                 for work in works:
                     work.error = work.error or unavailable(error) or error
                 connection = self._give_up(connection)
-            self._loop.call_soon_threadsafe(self._deliver, works, wrote)
+                group = _Group()
+            self._call_soon(partial(self._deliver, works, bool(group.changes), bool(group.outbox)))
         if connection is not None:
             connection.close()
 
@@ -468,9 +474,8 @@ class Store:
                 return works, False
         return works, True
 
-    def _write_group(self, connection: Connection, works: list[_Work[Any]]) -> bool:
-        """Runs works in one transaction; True when it wrote changes or outbox rows. Raises when nothing is committed."""
-        group = _Group()
+    def _write_group(self, connection: Connection, works: list[_Work[Any]], group: _Group) -> None:
+        """Runs works in one transaction and commits those that did not raise. Raises when nothing is committed."""
         alone = len(works) == 1
         transaction = connection.begin()
         done = 0
@@ -498,10 +503,9 @@ class Store:
             group.outbox += tx.outbox.rows
         if not done:
             transaction.rollback()
-            return False
+            return
         self._finish(connection, group)
         transaction.commit()
-        return bool(group.changes or group.outbox)
 
     def _finish(self, connection: Connection, group: _Group) -> None:
         if not group.changes and not group.outbox:
@@ -511,7 +515,7 @@ class Store:
         if group.changes:
             if self.dialect == "postgresql":
                 # Last before the commit: whoever waits for this lock holds rows that its holder will not ask for.
-                connection.execute(select(_lock(_ADVISORY_LOCK)))
+                connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
             ChangeWriter.flush(connection, group.changes)
         if self.dialect == "postgresql":
             connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
@@ -525,26 +529,38 @@ class Store:
             with contextlib.suppress(Exception):
                 connection.close()
 
-    def _deliver(self, works: list[_Work[Any]], wrote: bool) -> None:
+    def _deliver(self, works: list[_Work[Any]], changed: bool, posted: bool) -> None:
         self._waiting -= len(works)
         for work in works:
             if work.future.done():
                 continue
             if work.error is not None:
-                work.future.set_exception(work.error)
+                # A future refuses StopIteration; it can only come from a mistake in the work.
+                stray = isinstance(work.error, StopIteration)
+                work.future.set_exception(RuntimeError("the work raised StopIteration") if stray else work.error)
             else:
                 work.future.set_result(work.result)
-        if wrote:
-            self.commits.beat()
+        if changed:
+            self.changed.beat()
+        if posted:
+            self.posted.beat()
+
+    def _beat(self) -> None:
+        self.changed.beat()
+        self.posted.beat()
+
+    def _call_soon(self, callback: Callable[[], None]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed already: nobody waits any more
+            self._loop.call_soon_threadsafe(callback)
 
     # Learning of commits made by other processes
 
     async def _look_for_others(self) -> None:
-        """Each second: SQLite tells by data_version that another connection committed; PostgreSQL's NOTIFY may be lost."""
+        """Each second: SQLite's data_version tells of other connections' commits; PostgreSQL's NOTIFY may be lost."""
         if self.dialect == "postgresql":
             while True:
                 await asyncio.sleep(_LOOK_SECONDS)
-                self.commits.beat()
+                self._beat()
         with contextlib.closing(sqlite3.connect(self.url.database or "", isolation_level=None)) as connection:
             seen = connection.execute("PRAGMA data_version").fetchone()
             while True:
@@ -552,7 +568,7 @@ class Store:
                 found = connection.execute("PRAGMA data_version").fetchone()
                 if found != seen:
                     seen = found
-                    self.commits.beat()
+                    self._beat()
 
     def _listen_until_closed(self) -> None:
         import psycopg
@@ -562,17 +578,13 @@ class Store:
             try:
                 with psycopg.connect(conninfo, autocommit=True) as connection:
                     connection.execute(f"LISTEN {CHANNEL}")
-                    self._beat_from_thread()
+                    self._call_soon(self._beat)
                     while not self._stopped.is_set():
                         for _ in connection.notifies(timeout=0.5, stop_after=1):
-                            self._beat_from_thread()
+                            self._call_soon(self._beat)
             except psycopg.Error as error:
                 log.warning("store.listen_failed", error=type(error).__name__)
                 self._stopped.wait(0.5 + random.random())  # noqa: S311 — jitter, not a secret
-
-    def _beat_from_thread(self) -> None:
-        with contextlib.suppress(RuntimeError):  # the loop is closed: the process is ending
-            self._loop.call_soon_threadsafe(self.commits.beat)
 
     def _destroy(self) -> None:
         try:
@@ -610,12 +622,8 @@ def head_revision(migrations: Path) -> str:
     return names[-1].partition("_")[0]
 
 
-def _insert(dialect: str, table: Any) -> Any:
-    """INSERT of the dialect, for ON CONFLICT, which both spell alike."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
-
-
-def _lock(key: int) -> Any:
-    from sqlalchemy import func
-
-    return func.pg_advisory_xact_lock(key)
+def insert_new(connection: Connection, table: Table) -> Insert:
+    """INSERT … ON CONFLICT DO NOTHING: its rowcount tells whether the row is new."""
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return postgresql.insert(table).on_conflict_do_nothing()

@@ -90,7 +90,14 @@ OUTBOX: Final = Table(
     Column("error", Text, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     Index("outbox_by_state", "method", "state", "id"),
-    Index("outbox_waiting", "method", "key", "next_time", sqlite_where=text("attempts > 0"), postgresql_where=text("attempts > 0")),
+    Index(
+        "outbox_waiting",
+        "method",
+        "key",
+        "next_time",
+        sqlite_where=text("attempts > 0"),
+        postgresql_where=text("attempts > 0"),
+    ),
     sqlite_autoincrement=True,
 )
 
