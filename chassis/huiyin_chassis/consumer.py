@@ -150,9 +150,7 @@ class Consumer:
         """Applies parked changes in order; a resource stops at its first failure. Returns how many were applied."""
         names = select(PARKED_CHANGES.c.resource).where(PARKED_CHANGES.c.consumer == self._name).distinct()
         resources = await self._store.read(lambda connection: connection.scalars(names.order_by("resource")).all())
-        return sum(
-            [await self._write(lambda tx, resource=resource: self._replay(tx, resource)) for resource in resources]
-        )
+        return sum([await self._write(partial(self._replay, resource=resource)) for resource in resources])
 
     # Following
 

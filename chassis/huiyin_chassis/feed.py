@@ -37,9 +37,7 @@ _URL: Final = "type.googleapis.com/"
 _MAX_BATCH_BYTES: Final = 3_000_000
 """Below gRPC's default limit of 4 MiB a message."""
 
-_INSERT: Final = (
-    "INSERT INTO changes (kind, name, revision, commit_time, drill, resource_type, resource) VALUES ({0})".format
-)
+_INSERT: Final = "INSERT INTO changes (kind, name, revision, commit_time, drill, resource_type, resource) VALUES ({})"
 _SELECT: Final = select(
     CHANGES.c.sequence,
     CHANGES.c.kind,
@@ -78,7 +76,7 @@ class ChangeWriter:
     def flush(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Writes rows in their order; on PostgreSQL under the feed's lock."""
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 7)
-        connection.exec_driver_sql(_INSERT(marks), rows)
+        connection.exec_driver_sql(_INSERT.format(marks), rows)
 
 
 class _State(NamedTuple):
@@ -222,9 +220,7 @@ def _check(state: _State, epoch: str, sequence: int) -> None:
 
 
 def _unknown() -> OutOfRange:
-    return OutOfRange(
-        "CURSOR_UNKNOWN", "this cursor is not of this feed; list again, then watch from the list"
-    )
+    return OutOfRange("CURSOR_UNKNOWN", "this cursor is not of this feed; list again, then watch from the list")
 
 
 def _cursor(epoch: str, sequence: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -81,7 +82,7 @@ def write_revision(migrations: Path, metadata: MetaData, title: str) -> Path | N
         title=title[:1].upper() + title[1:].rstrip("."),
         revision=revision,
         down_revision=f'"{head}"' if head else "None",
-        upgrade=re.sub(r"\s*# ### .* ###\n?", "\n", code).strip().replace("'", '"'),
+        upgrade=re.sub(r"\s*# ### .* ###\n?", "\n", code).strip(),
     )
     path.write_text(text, "utf-8")
     return path
@@ -155,7 +156,11 @@ def main(arguments: list[str] | None = None) -> int:
     module = importlib.import_module(given.module)
     folder = Path(str(module.__file__)).parent / "migrations"
     path = write_revision(folder, module.METADATA, given.title)
-    sys.stdout.write(f"{path}\n" if path else "nothing differs\n")
+    if path is None:
+        sys.stdout.write("nothing differs\n")
+        return 0
+    subprocess.run([sys.executable, "-m", "ruff", "format", "--quiet", str(path)], check=False)  # noqa: S603
+    sys.stdout.write(f"{path}\n")
     return 0
 
 

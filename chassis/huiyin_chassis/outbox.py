@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
+_INSERT: Final = (
+    "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time) VALUES ({})"
+)
+
 PENDING: Final = "PENDING"
 FAILED: Final = "FAILED"
 
@@ -63,7 +67,7 @@ class OutboxWriter:
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 9)
         connection.exec_driver_sql(
             "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time)"
-            f" VALUES ({marks})",  # noqa: S608 — nothing but marks
+            f" VALUES ({marks})",
             rows,
         )
 
@@ -268,5 +272,5 @@ def _among(rows: Sequence[OutboxRow]) -> ColumnElement[bool]:
 
 
 def _row(row: Sequence[Any]) -> OutboxRow:
-    *rest, create_time = row
-    return OutboxRow(*rest, clock.from_micros(create_time))
+    number, method, key, payload, request_id, attempts, create_time = row
+    return OutboxRow(number, method, key, payload, request_id, attempts, clock.from_micros(create_time))

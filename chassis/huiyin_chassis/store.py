@@ -20,6 +20,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Generic, Literal, TypeVar, cast
 
@@ -218,7 +219,9 @@ class Store:
         self._writer = threading.Thread(target=self._write_until_closed, name=f"{self._name}-writer", daemon=True)
         self._writer.start()
         if self.dialect == "postgresql":
-            self._listener = threading.Thread(target=self._listen_until_closed, name=f"{self._name}-listener", daemon=True)
+            self._listener = threading.Thread(
+                target=self._listen_until_closed, name=f"{self._name}-listener", daemon=True
+            )
             self._listener.start()
         self._look = asyncio.create_task(self._look_for_others(), name=f"{self._name}-look")
 
@@ -306,9 +309,8 @@ class Store:
         """Forgets request ids older than that; it must exceed the longest retry of any client. Returns how many."""
 
         def forget(tx: Tx) -> int:
-            return tx.execute(
-                delete(REQUESTS).where(REQUESTS.c.create_time < clock.micros(tx.now - older_than))
-            ).rowcount
+            limit = clock.micros(tx.now - older_than)
+            return tx.execute(delete(REQUESTS).where(REQUESTS.c.create_time < limit)).rowcount
 
         return await self.write(forget)
 
@@ -409,7 +411,11 @@ class Store:
             return connection
 
         engine = create_engine(
-            "sqlite://", hide_parameters=True, creator=connect, poolclass=QueuePool, pool_size=self._readers if read_only else 1
+            "sqlite://",
+            hide_parameters=True,
+            creator=connect,
+            poolclass=QueuePool,
+            pool_size=self._readers if read_only else 1,
         )
         begin = "BEGIN" if read_only else "BEGIN IMMEDIATE"
 

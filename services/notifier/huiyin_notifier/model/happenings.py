@@ -1,0 +1,77 @@
+"""What happened to a case, as far as routes and messages ask."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+KINDS: Final[Mapping[str, str]] = {
+    "case.opened": "新开办件",
+    "case.updated": "办件有变动",
+    "case.grade_changed": "等级调整",
+    "case.inquiry_joined": "新增诉求",
+    "case.assigned": "已交办",
+    "case.accepted": "已签收",
+    "case.drafted": "答复待审核",
+    "case.reviewed": "答复待批准",
+    "case.returned": "答复退回修改",
+    "case.approved": "答复待发布",
+    "case.published": "答复已发布",
+    "case.closed": "已办结",
+    "case.extended": "已延期",
+    "case.merged": "已并入其他办件",
+    "inquiry.received": "收到诉求",
+    "inquiry.updated": "诉求有变动",
+    "task.created": "新的待办事项",
+    "task.completed": "待办事项已完成",
+}
+"""Every kind of change that casework publishes, with its words in a message."""
+
+GRADES: Final[Mapping[str, str]] = {
+    "ORDINARY": "一般",
+    "LARGE": "较大",
+    "SERIOUS": "重大",
+    "ESPECIALLY_SERIOUS": "特别重大",
+}
+"""Grades from the least, with their words; the first is number 1 of huiyin.type.v1.Grade."""
+
+CASE_STATES: Final = (
+    "REGISTERED",
+    "ASSIGNED",
+    "ACCEPTED",
+    "DRAFTED",
+    "REVIEWED",
+    "APPROVED",
+    "PUBLISHED",
+    "CLOSED",
+    "MERGED",
+)
+"""States of a case in the order of huiyin.casework.v1.Case.State; the first is number 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One change of casework. What a resource does not have is empty: a task has no grade, an inquiry no unit."""
+
+    kind: str
+    name: str
+    """The resource that changed: a case, an inquiry or a task."""
+    revision: int
+    case: str = ""
+    unit: str = ""
+    """The case's lead unit, or the suggested one before it is assigned."""
+    grade: str = ""
+    topic: str = ""
+    state: str = ""
+    """The state of the case; empty for inquiries and tasks."""
+    title: str = ""
+    """The title of the case; never a text of a citizen's."""
+    drill: bool = False
+
+    def cause(self, receiver: str) -> str:
+        """Tells this happening, for one receiver, from every other; the same whenever and wherever it is read again.
+
+        The feed's epoch and sequence are no part of it: a feed that was restored says the same things once more.
+        """
+        return f"{self.name}\n{self.revision}\n{self.kind}\n{receiver}"
