@@ -127,7 +127,9 @@ class ProcessSettings(Settings):
         "HUIYIN_LOG_LEVEL", "info", "debug, info, warning or error.", parse=choice("debug", "info", "warning", "error")
     )
     log_format: str = setting("HUIYIN_LOG_FORMAT", "json", "json or console.", parse=choice("json", "console"))
-    otlp_endpoint: str = setting("OTEL_EXPORTER_OTLP_ENDPOINT", "", "Where traces go, e.g. http://host:4317.")
+    otlp_endpoint: str = setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "", "Where traces go, such as http://host:4317; none when unset."
+    )
     drain_seconds: float = setting("HUIYIN_DRAIN_SECONDS", 10.0, "Longest wait for calls under way when stopping.")
     environment: str = setting(
         "HUIYIN_ENVIRONMENT",

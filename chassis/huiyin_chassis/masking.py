@@ -39,7 +39,7 @@ _NAMED_CARD: Final = r"(?P<account>(?:卡号|账号|帐号|账户)[^\d\n]{0,4})(
 _MOBILE: Final = r"(?<!\d)(?P<mobile>(?:(?:\+|00)86[ -]?|86)?1[3-9]\d[ -]?\d{4}[ -]?\d{4})(?!\d)"
 _LANDLINE: Final = r"(?<!\d)(?P<landline>\(?0\d{2,3}\)?[ -]{0,2}\d{3,4}[ -]?\d{4}(?:-\d{1,5})?)(?!\d)"
 _NAMED_PHONE: Final = (
-    r"(?P<named>(?:电话|手机|联系方式|致电|拨打|[Tt]el)[^\d\n]{0,6})(?P<number>\d{3,4}[ -]?\d{4})(?!\d)"
+    r"(?P<named>(?:电话|手机|联系方式|致电|拨打|[Tt]el)[^\d\n]{0,6})(?P<number>\d{3,4}[ -]?\d{4})(?![ -]?\d)"
 )
 _ANY: Final = re.compile("|".join((_MAIL, _CHAT, _NAMED_CARD, _IDENTITY, _BANK, _MOBILE, _LANDLINE, _NAMED_PHONE)))
 

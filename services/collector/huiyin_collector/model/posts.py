@@ -54,10 +54,31 @@ class Draft:
     drill: bool = False
 
 
+@dataclass(slots=True)
+class MaskedPost:
+    """A post as it may be written: numbers masked, its author turned into `voice` (b"" where there is none)."""
+
+    external_id: str
+    subject: str
+    text: str
+    digest: bytes
+    publish_time: datetime
+    collect_time: datetime
+    uri: str
+    reach: tuple[int, int, int, int, int]
+    drill: bool
+    voice: bytes
+
+
 class _Refused(Exception):
     def __init__(self, field: str, description: str) -> None:
         self.field = field
         self.description = description
+
+
+def _refuse(fault: str, field: str) -> None:
+    if fault:
+        raise _Refused(field, fault)
 
 
 def read_rows(
@@ -92,8 +113,7 @@ class _Reader:
     def read(self, cells: Sequence[object]) -> Draft:
         subject = self._text(cells, "subject", MAX_SUBJECT)
         text = self._text(cells, "text", MAX_TEXT)
-        if not subject and not text:
-            raise _Refused("text", "neither subject nor text; fill one of them, or remove the row")
+        _refuse(content_fault(subject, text), "text")
         return Draft(
             subject,
             text,
@@ -130,10 +150,9 @@ class _Reader:
 
     def _uri(self, cells: Sequence[object]) -> str:
         value = identifier(self._cell(cells, "uri"))
-        if value and not is_web_address(value):
-            raise _Refused("uri", "no address of a web page; begin it with http:// or https://, or leave it empty")
         if len(value) > MAX_URI:
             raise _Refused("uri", f"longer than {MAX_URI} characters; shorten it or leave it empty")
+        _refuse(uri_fault(value), "uri")
         return value
 
     def _time(self, cells: Sequence[object]) -> datetime | None:
@@ -143,8 +162,7 @@ class _Reader:
         moment = read_time(value, self._zone)
         if moment is None:
             raise _Refused("publish_time", f"cannot be read as a time; {ACCEPTED}")
-        if not is_plausible(moment, self._collected):
-            raise _Refused("publish_time", f"the year {moment.year} cannot be right; correct it, or {ACCEPTED}")
+        _refuse(time_fault(moment, self._collected), "publish_time")
         return moment
 
     def _figure(self, cells: Sequence[object], field: str, position: int) -> int:
@@ -185,9 +203,21 @@ def read_figure(value: object) -> int | None:
     return figure if figure < _MOST else None
 
 
-def is_web_address(uri: str) -> bool:
-    """True for http and https: what is shown as a link must not be able to run."""
-    return uri[:8].lower().startswith(("http://", "https://"))
+def content_fault(subject: str, text: str) -> str:
+    """What is wrong with the content of a post, as a sentence; empty when nothing is."""
+    return "" if subject or text else "neither subject nor text; fill one of them, or leave the post out"
+
+
+def uri_fault(uri: str) -> str:
+    """The same for its address: what is shown as a link must not be able to run."""
+    if not uri or uri[:8].lower().startswith(("http://", "https://")):
+        return ""
+    return "no address of a web page; begin it with http:// or https://, or leave it empty"
+
+
+def time_fault(moment: datetime, collected: datetime) -> str:
+    """The same for its time, when it was collected then."""
+    return "" if is_plausible(moment, collected) else f"the year {moment.year} cannot be right; {ACCEPTED}"
 
 
 def digest(subject: str, text: str) -> bytes:
