@@ -51,8 +51,6 @@ def test_other_numbers_stay(text: str) -> None:
 
 _SEPARATORS = "@＠-+()（）－—– xX"
 words = st.text(st.characters(blacklist_categories=("Nd", "Cs"), blacklist_characters=_SEPARATORS), max_size=30)
-    st.characters(blacklist_categories=("Nd", "Cs"), blacklist_characters="@＠-+()（）－—– xX"), max_size=30
-)
 mobiles = st.from_regex(r"1[3-9]\d{9}", fullmatch=True).filter(str.isascii)
 
 
