@@ -11,31 +11,35 @@ from pathlib import Path
 from python_calamine import CalamineWorkbook
 
 _ROOT = Path(__file__).parents[1]
+SAMPLES = _ROOT / "samples"
+REAL = _ROOT.parent / "shared" / "data"
 _LEAST = 4000
 
 
 @dataclass(frozen=True)
 class Texts:
-    """A file to import, and what is in it: subject and detail of each row."""
+    """A file to import, and what is in it: the id of each row, its subject and its detail."""
 
     file: Path
+    ids: list[str]
     rows: list[tuple[str, str]]
     origin: str
 
 
 def find() -> Texts:
     """messages.xlsx of the folder EVAL_DATA (default: ../shared/data), else the samples, repeated to 4,000 rows."""
-    folder = Path(os.environ.get("EVAL_DATA") or _ROOT.parent / "shared" / "data")
+    folder = Path(os.environ.get("EVAL_DATA") or REAL)
     workbook = folder / "messages.xlsx"
     if workbook.is_file():
         header, *rows = CalamineWorkbook.from_path(str(workbook)).get_sheet_by_index(0).to_python()
-        subject, detail = header.index("留言主题"), header.index("留言详情")
-        return Texts(workbook, [(str(row[subject]), str(row[detail])) for row in rows], str(workbook.name))
+        identity, subject, detail = (header.index(name) for name in ("留言编号", "留言主题", "留言详情"))
+        ids = [str(row[identity]).removesuffix(".0") for row in rows]
+        return Texts(workbook, ids, [(str(row[subject]), str(row[detail])) for row in rows], workbook.name)
     return _repeated_samples()
 
 
 def _repeated_samples() -> Texts:
-    with (_ROOT / "samples" / "messages.csv").open(encoding="utf-8", newline="") as file:
+    with (SAMPLES / "messages.csv").open(encoding="utf-8", newline="") as file:
         samples = list(csv.DictReader(file))
     rows = []
     for copy in range(-(-_LEAST // len(samples))):
@@ -45,4 +49,5 @@ def _repeated_samples() -> Texts:
         writer = csv.DictWriter(file, samples[0].keys())
         writer.writeheader()
         writer.writerows(rows)
-    return Texts(target, [(row["主题"], row["内容"]) for row in rows], "samples, repeated")
+    ids = [row["编号"] for row in rows]
+    return Texts(target, ids, [(row["主题"], row["内容"]) for row in rows], "samples, repeated")

@@ -10,9 +10,8 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, Protocol
 
-from google.protobuf.internal.enum_type_wrapper import EnumTypeWrapper
 from sqlalchemy import ColumnElement, and_, not_, or_, true
 
 from huiyin_chassis import clock
@@ -122,7 +121,14 @@ def time_field(column: ColumnElement[Any]) -> Compare:
     return compare
 
 
-def enum_field(column: ColumnElement[Any], enum: EnumTypeWrapper, prefix: str) -> Compare:
+class EnumNames(Protocol):
+    """A generated enum: gives its (name, number) pairs."""
+
+    def items(self) -> Sequence[tuple[str, Any]]:
+        """Every value's name and number."""
+
+
+def enum_field(column: ColumnElement[Any], enum: EnumNames, prefix: str) -> Compare:
     """A value of an enum by its name, with or without the enum's prefix; the column holds its number."""
 
     def compare(operator: str, value: str) -> ColumnElement[bool]:

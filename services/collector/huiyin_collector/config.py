@@ -22,7 +22,9 @@ class CollectorSettings(ProcessSettings):
         "sqlite:///path/to/file or postgresql://user@host/database.",
     )
     key_file: Path = setting(
-        "HUIYIN_KEY_FILE", Path("var/keys/private/collector.pem"), "This process's private key; the collector calls nobody."
+        "HUIYIN_KEY_FILE",
+        Path("var/keys/private/collector.pem"),
+        "This process's private key; the collector calls nobody.",
     )
     voice_keys: Path = setting(
         "HUIYIN_VOICE_KEYS",

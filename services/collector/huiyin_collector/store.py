@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
@@ -22,7 +22,6 @@ from sqlalchemy import (
     LargeBinary,
     MetaData,
     Row,
-    Select,
     Table,
     Text,
     UniqueConstraint,
@@ -100,6 +99,14 @@ _UNCHANGED: Final = post_pb2.PostOutcome.KIND_UNCHANGED
 _WITH_TEXT: Final = frozenset({POST_CREATED, POST_UPDATED})
 _PREFIX: Final = "posts/"
 
+
+class Outcome(NamedTuple):
+    """What became of a post that came in."""
+
+    post_id: str
+    kind: post_pb2.PostOutcome.Kind.ValueType
+
+
 _KNOWN: Final = select(POSTS.c.external_id, POSTS.c.drill, POSTS.c.id, POSTS.c.revision, POSTS.c.digest)
 _TEXTS: Final = select(POSTS.c.id, POSTS.c.revision, POSTS.c.subject, POSTS.c.text)
 _KEEP_PAST: Final = insert(PAST_TEXTS).from_select(
@@ -154,7 +161,100 @@ class CollectorStore(Store):
         """One source. Raises NotFound."""
         return source_of(_source_row(connection, source_id))
 
-    def source_of(row: Row[Any]) -> source_pb2.Source:
+    def source_of_kind(
+        self, connection: Connection, source_id: str, kind: source_pb2.Source.Kind.ValueType, *, lock: bool = False
+    ) -> Row[Any]:
+        """The row of a source that must be of a kind. Raises NotFound, FailedPrecondition."""
+        row = _source_row(connection, source_id, lock=lock)
+        if row.kind != kind:
+            wanted, found = (source_pb2.Source.Kind.Name(each) for each in (kind, row.kind))
+            raise FailedPrecondition(
+                "SOURCE_KIND",
+                f"sources/{source_id} is of {found}, this needs {wanted}; choose another source, or create one",
+                kind=found,
+                needed=wanted,
+            )
+        return row
+
+    # Posts
+
+    def receive(
+        self, tx: Tx, source_id: str, kind: source_pb2.Source.Kind.ValueType, posts: Sequence[MaskedPost]
+    ) -> list[Outcome]:
+        """Writes posts of a source of that kind; returns what became of each.
+
+        A post that is known changes nothing unless its subject or text differs. Raises NotFound, FailedPrecondition.
+        """
+        # Locked, so that another replica that receives the same posts waits and then finds them.
+        source = self.source_of_kind(tx.connection, source_id, kind, lock=True)
+        outcomes: list[Outcome] = []
+        for group in _without_repetition(posts):
+            outcomes += _receive_distinct(tx, source, group)
+        return outcomes
+
+    def post(self, connection: Connection, post_id: str) -> post_pb2.Post:
+        """One post. Raises NotFound."""
+        row = connection.execute(select(POSTS).where(POSTS.c.id == post_id)).one_or_none()
+        if row is None:
+            raise NotFound(f"posts/{post_id}", f"posts/{post_id} does not exist; it may have been purged")
+        return post_of(row)
+
+    def set_hold(self, tx: Tx, post_ids: Sequence[str], *, held: bool) -> None:
+        """Holds posts or lets them go; those that do not exist are passed over."""
+        tx.execute(update(POSTS).where(POSTS.c.id.in_(post_ids), POSTS.c.held != held).values(held=held))
+
+    def purge(self, tx: Tx, collected_before: int, limit: int) -> int:
+        """Deletes posts that were collected before then and that nobody holds. Returns how many, `limit` at most."""
+        query = select(POSTS.c.id, POSTS.c.source, POSTS.c.revision, POSTS.c.drill).with_for_update()
+        query = query.where(POSTS.c.collect_time < collected_before, ~POSTS.c.held)
+        rows = tx.execute(query.order_by(POSTS.c.collect_time, POSTS.c.id).limit(limit)).all()
+        post_ids = [row.id for row in rows]
+        tx.execute(delete(PAST_TEXTS).where(PAST_TEXTS.c.post.in_(post_ids)))
+        tx.execute(delete(POSTS).where(POSTS.c.id.in_(post_ids)))
+        for row in rows:
+            name, revision = f"{_PREFIX}{row.id}", row.revision + 1
+            purged = post_pb2.Post(name=name, source=f"sources/{row.source}", revision=revision, drill=row.drill)
+            tx.changes.add(POST_PURGED, name, revision, purged, drill=row.drill)
+        return len(rows)
+
+    def join_text(self, connection: Connection, changes: list[feed_pb2.Change]) -> None:
+        """Completes changes of posts with subject and text of their revision; of a purged post there is none."""
+        wanted = {
+            (change.name[len(_PREFIX) :], change.revision): change for change in changes if change.kind in _WITH_TEXT
+        }
+        if not wanted:
+            return
+        found = list(connection.execute(_TEXTS.where(POSTS.c.id.in_([post for post, _ in wanted]))))
+        past = wanted.keys() - {(row[0], row[1]) for row in found}
+        if past:
+            found += connection.execute(select(PAST_TEXTS).where(PAST_TEXTS.c.post.in_([post for post, _ in past])))
+        for post, revision, subject, text in found:
+            change = wanted.get((post, revision))
+            if change is not None:
+                # A message appended to a message is the two of them merged.
+                change.resource.value += post_pb2.Post(subject=subject, text=text).SerializeToString()
+
+
+def post_of(row: Row[Any]) -> post_pb2.Post:
+    """The message of a row of POSTS."""
+    return post_pb2.Post(
+        name=f"{_PREFIX}{row.id}",
+        source=f"sources/{row.source}",
+        external_id=row.external_id,
+        subject=row.subject,
+        text=row.text,
+        publish_time=clock.micros_to_timestamp(row.publish_time),
+        collect_time=clock.micros_to_timestamp(row.collect_time),
+        uri=row.uri,
+        reach=post_pb2.PostReach(**{name: getattr(row, name) for name in REACH}),
+        expects_answer=row.expects_answer,
+        drill=row.drill,
+        revision=row.revision,
+        held=row.held,
+    )
+
+
+def source_of(row: Row[Any]) -> source_pb2.Source:
     """The message of a row of SOURCES."""
     return source_pb2.Source(
         name=f"sources/{row.id}",
@@ -178,7 +278,7 @@ def _source_row(connection: Connection, source_id: str, *, lock: bool = False) -
 
 
 def _without_repetition(posts: Sequence[MaskedPost]) -> Iterator[Sequence[MaskedPost]]:
-    """Cuts posts so that no group holds an identity twice: what comes later is a repetition or an edit of what is there."""
+    """Cuts posts so that no group holds an identity twice: the later one repeats or edits what is written by then."""
     seen: set[tuple[str, bool]] = set()
     start = 0
     for index, post in enumerate(posts):
@@ -189,6 +289,37 @@ def _without_repetition(posts: Sequence[MaskedPost]) -> Iterator[Sequence[Masked
             seen.clear()
         seen.add(identity)
     yield posts[start:]
+
+
+def _receive_distinct(tx: Tx, source: Row[Any], posts: Sequence[MaskedPost]) -> list[Outcome]:
+    """Writes posts of which no two have the same identity."""
+    identities = [post.external_id for post in posts]
+    query = _KNOWN.where(POSTS.c.source == source.id, POSTS.c.external_id.in_(identities))
+    known = {(row.external_id, row.drill): row for row in tx.execute(query)}
+    outcomes: list[Outcome] = []
+    created: list[dict[str, object]] = []
+    edited: list[dict[str, object]] = []
+    for post in posts:
+        row = known.get((post.external_id, post.drill))
+        if row is None:
+            outcome, revision = Outcome(ids.uuid7(), _CREATED), 1
+            created.append(_new_row(outcome.post_id, source, post))
+        elif row.digest == post.digest:
+            outcomes.append(Outcome(row.id, _UNCHANGED))
+            continue
+        else:
+            outcome, revision = Outcome(row.id, _UPDATED), row.revision + 1
+            edited.append({**_content(post), "revision": revision, "post": row.id})
+        outcomes.append(outcome)
+        kind = POST_CREATED if row is None else POST_UPDATED
+        body = _change_body(outcome.post_id, revision, source, post)
+        tx.changes.add_bytes(kind, f"{_PREFIX}{outcome.post_id}", revision, _POST_TYPE, body, drill=post.drill)
+    if created:
+        tx.execute(insert(POSTS), created)
+    if edited:
+        tx.execute(_KEEP_PAST, [{"post": row["post"]} for row in edited])
+        tx.execute(_EDIT, edited)
+    return outcomes
 
 
 def _content(post: MaskedPost) -> dict[str, object]:

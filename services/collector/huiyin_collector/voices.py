@@ -28,7 +28,7 @@ _GRACE: Final = timedelta(hours=1)
 
 
 class VoiceKeys:
-    """The keys of the day in a folder. Safe to use from any thread. Raises FailedPrecondition when the folder cannot be used."""
+    """The keys of the day in a folder, from any thread. Raises FailedPrecondition when the folder cannot be written."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder

@@ -6,14 +6,20 @@ so that its id is a true idempotency key.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from huiyin.notifier.v1 import notification_pb2
 from huiyin.type.v1 import grade_pb2
+from huiyin_chassis import clock, ids
+from huiyin_chassis.errors import FieldViolation, InvalidArgument
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.store import Pulse, Store, Tx
+from huiyin_chassis.tables import Id, define_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -35,15 +41,15 @@ from sqlalchemy import (
     update,
 )
 
-from huiyin_chassis import clock, ids
-from huiyin_chassis.store import Pulse, Store, Tx
-from huiyin_chassis.tables import Id, define_tables
-from huiyin_notifier.model import grouping
+from huiyin_notifier.model import grouping, routes
 from huiyin_notifier.model.grouping import Group
 from huiyin_notifier.model.happenings import Happening
 from huiyin_notifier.model.rendering import Item
-from huiyin_notifier.model.routes import Receiver, Route
+from huiyin_notifier.model.routes import Receiver, Route, Routes
 
+ROUTES: Final = "routes"
+"""The kind of the routes policy."""
+_DEFAULT_ROUTES: Final = Path(__file__).parent / "data" / "routes.yaml"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
 SINK: Final = "sink"
 """The channel of what belongs to a drill: it takes everything and passes nothing on."""
@@ -177,10 +183,27 @@ class Outcome:
 class NotifierStore(Store):
     """The notifier's database. What takes a Tx or a Connection is a work for `write` or `read`."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, allow_private: bool = False) -> None:
         super().__init__(url, feed="notifier", migrations=MIGRATIONS, durability="NORMAL")
+        self.policies = Policies({ROUTES: partial(_validate_routes, allow_private=allow_private)})
+        self._in_force: tuple[int, Routes] | None = None
         self.routes_changed = Pulse()
         """Beats when this process wrote a new routes policy."""
+
+    # Routes
+
+    def seed(self, tx: Tx) -> None:
+        """Puts the packaged routes policy in force where there is none."""
+        self.policies.seed(tx, ROUTES, _DEFAULT_ROUTES.read_text("utf-8"))
+
+    def routes(self, connection: Connection) -> Routes:
+        """The routes in force."""
+        policy = self.policies.active(connection, ROUTES)
+        known = self._in_force
+        if known is None or known[0] != policy.version:
+            # Accepted when it was written; what a message may reach is looked at when it leaves.
+            known = self._in_force = (policy.version, routes.parse(policy.body, allow_private=True))
+        return known[1]
 
     # Taking in
 
@@ -228,39 +251,39 @@ class NotifierStore(Store):
         """Makes one message of each group that is due. Returns how many."""
         now = tx.now_us
         alone = NOTIFICATIONS.c.message == text("''")
+        of_group = (NOTIFICATIONS.c.group_key, NOTIFICATIONS.c.receiver, NOTIFICATIONS.c.drill)
         due = (
-            select(NOTIFICATIONS.c.group_key, func.min(NOTIFICATIONS.c.receiver), NOTIFICATIONS.c.drill)
+            select(*of_group)
             .where(alone, NOTIFICATIONS.c.due_time <= now)
-            .group_by(NOTIFICATIONS.c.group_key, NOTIFICATIONS.c.drill)
+            .group_by(*of_group)
             .order_by(func.min(NOTIFICATIONS.c.due_time), NOTIFICATIONS.c.group_key)
             .limit(_CHUNK)
         )
+        groups_due = {ids.uuid7(): row for row in tx.execute(due)}
         messages = [
             {
-                "id": ids.uuid7(),
+                "id": id,
                 "state": PENDING,
-                "receiver": receiver,
-                "drill": drill,
+                "receiver": row.receiver,
+                "drill": row.drill,
                 "attempts": 0,
                 "due_time": now,
                 "create_time": now,
-                "key": key,
             }
-            for key, receiver, drill in tx.execute(due)
+            for id, row in groups_due.items()
         ]
         if not messages:
             return 0
-        tx.execute(insert(MESSAGES), [{k: v for k, v in message.items() if k != "key"} for message in messages])
+        tx.execute(insert(MESSAGES), messages)
         tx.execute(
             update(NOTIFICATIONS)
             .where(NOTIFICATIONS.c.group_key == bindparam("key"), alone, NOTIFICATIONS.c.due_time <= now)
             .values(message=bindparam("id_"), due_time=now),
-            [{"key": message["key"], "id_": message["id"]} for message in messages],
+            [{"key": row.group_key, "id_": id} for id, row in groups_due.items()],
         )
-        keys = [str(message["key"]) for message in messages]
         groups = {
             row.key: grouping.flush(Group(row.interval, row.due_time, row.quiet_until), now)
-            for row in _found(tx.connection, GROUPS.c.key, keys, *GROUPS.c)
+            for row in _found(tx.connection, GROUPS.c.key, {row.group_key for row in groups_due.values()}, *GROUPS.c)
         }
         _save_groups(tx, groups, set(groups))
         # What is held by repeat_interval must not break into the quiet time.
@@ -364,6 +387,17 @@ def attempts_of(connection: Connection, message: str) -> list[notification_pb2.A
         notification_pb2.Attempt(time=clock.micros_to_timestamp(row.time), accepted=row.accepted, problem=row.problem)
         for row in connection.execute(query)
     ]
+
+
+def _validate_routes(body: str, *, allow_private: bool) -> None:
+    """Raises InvalidArgument with every mistake of a routes policy."""
+    try:
+        routes.parse(body, allow_private=allow_private)
+    except routes.PolicyError as error:
+        raise InvalidArgument.of(
+            FieldViolation("policy.body", f"{problem.path} {problem.sentence}", "POLICY_INVALID")
+            for problem in error.problems
+        ) from error
 
 
 def _row(id: str, group_key: str, arrival: Arrival, now: int) -> dict[str, Any]:

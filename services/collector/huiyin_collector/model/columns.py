@@ -8,30 +8,25 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-# Names in order of preference, as `_plain` leaves them. A running number (序号) is no identity: each file has its own.
-NAMES: Final[dict[str, list[str]]] = {
-    "external_id": (
-        "留言编号 帖子编号 帖文编号 信件编号 诉求编号 工单编号 编号 唯一标识 externalid postid messageid id uuid guid"
-    ).split(),
-    "subject": "留言主题 留言标题 帖子标题 信件标题 诉求标题 主题 标题 题目 subject title headline".split(),
-    "text": (
-        "留言详情 留言内容 帖子内容 信件内容 诉求内容 详情 内容 正文 描述 text content body message details detail description"
-    ).split(),
-    "author": (
-        "留言用户 留言人 用户 用户名 网友 网名 昵称 作者 发帖人 发布人 发布者 来信人 姓名 "
-        "author username user nickname sender"
-    ).split(),
-    "publish_time": (
-        "留言时间 留言日期 发布时间 发表时间 发帖时间 提交时间 来信时间 发布日期 时间 日期 "
-        "publishtime publishedat published pubdate posttime createtime createdat created datetime date time"
-    ).split(),
-    "likes": "点赞数 点赞量 点赞 支持数 赞同数 赞 likes likecount upvotes".split(),
-    "dislikes": "反对数 反对量 反对 踩 dislikes downvotes".split(),
-    "replies": "评论数 评论量 回复数 跟帖数 评论 replies replycount comments commentcount".split(),
-    "shares": "转发数 转发量 分享数 转发 分享 shares sharecount reposts retweets".split(),
-    "views": "浏览数 浏览量 阅读数 阅读量 点击数 点击量 访问量 浏览 阅读 点击 views viewcount reads hits".split(),
-    "uri": "原文链接 帖子链接 链接 网址 uri url link".split(),
+# In order of preference, as `_plain` leaves them. A running number (序号) is no identity: each file has its own.
+_COMMON_NAMES: Final = {
+    "external_id": "留言编号 帖子编号 帖文编号 信件编号 诉求编号 工单编号 编号 "
+    "唯一标识 externalid postid messageid id uuid",
+    "subject": "留言主题 留言标题 帖子标题 信件标题 诉求标题 主题 标题 题目 subject title headline",
+    "text": "留言详情 留言内容 帖子内容 信件内容 诉求内容 详情 内容 正文 描述 "
+    "text content body message detail description",
+    "author": "留言用户 留言人 用户 用户名 网友 网名 昵称 作者 发帖人 发布人 发布者 来信人 姓名 "
+    "author username user nickname",
+    "publish_time": "留言时间 留言日期 发布时间 发表时间 发帖时间 提交时间 来信时间 发布日期 时间 日期 "
+    "publishtime publishedat published pubdate posttime createtime createdat created datetime date time",
+    "likes": "点赞数 点赞量 点赞 支持数 赞同数 赞 likes likecount upvotes",
+    "dislikes": "反对数 反对量 反对 踩 dislikes downvotes",
+    "replies": "评论数 评论量 回复数 跟帖数 评论 replies replycount comments commentcount",
+    "shares": "转发数 转发量 分享数 转发 分享 shares sharecount reposts retweets",
+    "views": "浏览数 浏览量 阅读数 阅读量 点击数 点击量 访问量 浏览 阅读 点击 views viewcount reads hits",
+    "uri": "原文链接 帖子链接 链接 网址 uri url link",
 }
+NAMES: Final = {field: names.split() for field, names in _COMMON_NAMES.items()}
 """Common column names of each field."""
 
 FIELDS: Final = tuple(NAMES)

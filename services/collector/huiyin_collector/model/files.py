@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import csv
 import io
 import itertools
@@ -28,7 +29,16 @@ _PROBE: Final = 64 * 2**10
 _KEYS_FROM: Final = 1_000
 _LONGEST_LINE: Final = 2**20
 _SAVE_AGAIN: Final = "the workbook is damaged; open it in a spreadsheet and save it again"
-_DAMAGED: Final = (ValueError, KeyError, IndexError, TypeError, AttributeError, SyntaxError, EOFError, zipfile.BadZipFile)
+_DAMAGED: Final = (
+    ValueError,
+    KeyError,
+    IndexError,
+    TypeError,
+    AttributeError,
+    SyntaxError,
+    EOFError,
+    zipfile.BadZipFile,
+)
 _ENDINGS: Final = {".xlsx": "XLSX", ".csv": "CSV", ".jsonl": "JSONL", ".ndjson": "JSONL"}
 
 
@@ -45,7 +55,9 @@ class Format(Enum):
         for ending, name in _ENDINGS.items():
             if file_name.lower().endswith(ending):
                 return cls[name]
-        raise UnreadableFile("the file's name does not tell its format; end it with .xlsx, .csv or .jsonl, or give format")
+        raise UnreadableFile(
+            "the file's name does not tell its format; end it with .xlsx, .csv or .jsonl, or give format"
+        )
 
 
 class UnreadableFile(Exception):
@@ -135,7 +147,9 @@ def _csv_rows(file: BinaryIO, encoding: str, dialect: type[csv.Dialect]) -> Iter
     try:
         yield from enumerate(csv.reader(text, dialect), 1)
     finally:
-        text.detach()
+        # Let go without closing the file, which is read twice; whoever closed it already needs no more.
+        with contextlib.suppress(ValueError):
+            text.detach()
 
 
 def _encoding_of(file: BinaryIO) -> str:

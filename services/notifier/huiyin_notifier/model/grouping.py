@@ -1,4 +1,4 @@
-"""When a group's messages leave, as in Alertmanager: after group_wait at first, then every group_interval if there is news.
+"""When a group's messages leave, as in Alertmanager: after group_wait first, then every group_interval with news.
 
 All times are microseconds since the epoch, all durations microseconds.
 """

@@ -1,4 +1,4 @@
-"""The words of a message: one for all notifications that leave together. Chinese; of a citizen's words only case titles."""
+"""The words of a message: one for all notifications that leave together; of citizens' words case titles only."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _title(lines: Sequence[Item]) -> str:
     kinds = Counter(item.kind for item in lines)
     grades = Counter(item.grade for item in lines if item.grade)
     counts = "，".join(f"{KINDS[kind]} {count} 件" for kind, count in kinds.items())
-    graver = "、".join(f"{GRADES[grade]} {grades[grade]}" for grade in reversed(GRADES) if grade in grades)
+    graver = "、".join(f"{GRADES[grade]} {grades[grade]}" for grade in reversed(list(GRADES)) if grade in grades)
     return f"【回音】{counts}" + (f"（{graver}）" if graver else "")
 
 

@@ -199,9 +199,7 @@ class _Reader:
         root = document["route"]
         for name in ("match", "continue"):
             if name in root:
-                self._wrong(
-                    f"route.{name}", "does not belong to the root, which everything enters; put it in a route below"
-                )
+                self._wrong(f"route.{name}", "is not for the root, which everything enters; put it in a route below")
         parent = Route("", Match(), None, ("unit", "grade"), _DEFAULT_TIMING, False, ())
         return Routes(self._receivers, self._route(root, "route", parent, 1))
 

@@ -1,0 +1,63 @@
+"""Wires the analyzer together: python -m huiyin_analyzer [serve|migrate]."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from huiyin.analyzer.v1 import analyzer_service_pb2
+from huiyin.analyzer.v1.analyzer_service_pb2_grpc import add_AnalyzerServiceServicer_to_server
+from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceStub
+from huiyin.collector.v1.post_pb2 import WatchPostsRequest
+from huiyin_chassis import client, process
+from huiyin_chassis.consumer import Consumer
+from huiyin_chassis.identity import Signer
+from huiyin_chassis.migrate import migrate
+from huiyin_chassis.outbox import Dispatcher
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.server import Server, Service
+
+from huiyin_analyzer.config import AnalyzerSettings
+from huiyin_analyzer.service import AnalyzerServicer, check_grading
+from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
+from huiyin_analyzer.worker import Analysis, Holds, relist
+
+_GRADING = Path(__file__).parent / "data" / "grading.yaml"
+_KINDS = ("post.created", "post.updated", "post.purged")
+
+
+async def serve(settings: AnalyzerSettings) -> None:
+    """Serves until it is told to stop."""
+    store = AnalyzerStore(settings.database_url)
+    await store.open()
+    signer = Signer("analyzer", settings.key_file)
+    policies = Policies({"grading": check_grading})
+    await store.write(lambda tx: policies.seed(tx, "grading", _GRADING.read_text("utf-8")))
+    collector = CollectorServiceStub(client.connect(settings.collector_address))
+    analysis = Analysis(policies)
+    consumer = Consumer(
+        store,
+        "collector.posts",
+        watch=lambda cursor: collector.WatchPosts(
+            WatchPostsRequest(cursor=cursor, kinds=_KINDS), metadata=client.metadata(signer.own_token())
+        ),
+        apply=analysis.apply,
+        relist=relist,
+        rolled_back=analysis.forget,
+    )
+    server = Server(
+        "analyzer",
+        settings,
+        [
+            Service(
+                analyzer_service_pb2.DESCRIPTOR.services_by_name["AnalyzerService"],
+                add_AnalyzerServiceServicer_to_server,
+                AnalyzerServicer(store, policies),
+            )
+        ],
+    )
+    dispatcher = Dispatcher(store, Holds(collector, signer).handlers)
+    await server.run({"posts": consumer.run, "outbox": dispatcher.run}, store)
+
+
+if __name__ == "__main__":
+    process.main("analyzer", AnalyzerSettings, serve, lambda settings: migrate(settings.database_url, MIGRATIONS))

@@ -1,0 +1,86 @@
+"""Rows of the store as the resources of the contract."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2
+from huiyin.type.v1 import grade_pb2
+from huiyin_chassis.clock import micros_to_timestamp
+from sqlalchemy import Row
+
+from huiyin_analyzer.model.assessment import Verdict
+
+
+def assessment(verdict: Verdict, policy_version: int) -> assessment_pb2.Assessment:
+    """An assessment that tells every rule that fired and the figures that it read."""
+    message = assessment_pb2.Assessment(
+        grade=_grade(verdict.grade), figures=verdict.figures, policy_version=policy_version
+    )
+    for rule in verdict.fired:
+        message.fired_rules.add(
+            rule=rule.id,
+            grade=_grade(rule.grade),
+            explanation=rule.why,
+            condition=rule.when,
+            figures={name: verdict.figures[name] for name in rule.reads},
+        )
+    return message
+
+
+def event(row: Row[Any] | Any) -> event_pb2.Event:
+    """An event from its row, or from anything with the same attributes."""
+    message = event_pb2.Event(
+        name=f"events/{row.id}",
+        title=row.title,
+        topic=topic_name(row.topic),
+        place=place_name(row.place),
+        post_count=row.post_count,
+        inquiry_count=row.inquiry_count,
+        first_publish_time=time(row.first_publish_time),
+        last_publish_time=time(row.last_publish_time),
+        create_time=time(row.create_time),
+        update_time=time(row.update_time),
+        drill=row.drill,
+        hold=row.hold,
+        revision=row.revision,
+    )
+    message.assessment.MergeFromString(row.assessment)
+    return message
+
+
+def membership(row: Row[Any] | Any, *, with_text: bool) -> event_pb2.Membership:
+    """A post's membership from the post's row."""
+    return event_pb2.Membership(
+        name=f"memberships/{row.id}",
+        event=f"events/{row.event_id}",
+        post=f"posts/{row.id}",
+        source=row.source,
+        external_id=row.external_id,
+        publish_time=time(row.publish_time),
+        expects_answer=row.expects_answer,
+        drill=row.drill,
+        subject=row.subject if with_text else "",
+        text=row.text if with_text else "",
+        revision=row.revision,
+    )
+
+
+def time(micros: int) -> Timestamp:
+    """A timestamp of microseconds since the epoch."""
+    return micros_to_timestamp(micros)
+
+
+def topic_name(path: str) -> str:
+    """topics/… of a path, "" of none."""
+    return f"topics/{path}" if path else ""
+
+
+def place_name(path: str) -> str:
+    """places/… of a path, "" of none."""
+    return f"places/{path}" if path else ""
+
+
+def _grade(number: int) -> grade_pb2.Grade.ValueType:
+    return cast("grade_pb2.Grade.ValueType", number)

@@ -1,0 +1,379 @@
+"""The analyzer's gRPC service."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from huiyin.analyzer.v1 import analyzer_service_pb2_grpc, event_pb2, place_pb2, policy_pb2, topic_pb2
+from huiyin.type.v1 import feed_pb2, grade_pb2
+from huiyin.type.v1 import policy_pb2 as policies_pb2
+from huiyin_chassis.errors import FieldViolation, InvalidArgument, NotFound
+from huiyin_chassis.feed import Feed, pack, unpack
+from huiyin_chassis.filters import (
+    Compare,
+    boolean_field,
+    compile_filter,
+    enum_field,
+    number_field,
+    parse_order,
+    path_field,
+    text_field,
+    time_field,
+    within,
+)
+from huiyin_chassis.identity import Principal, current_principal
+from huiyin_chassis.ids import uuid7
+from huiyin_chassis.paging import page, total
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.store import Tx
+from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, true, update
+
+from huiyin_analyzer import resources, store
+from huiyin_analyzer.model.assessment import PolicyError, parse_grading
+from huiyin_analyzer.store import EVENTS, PLACES, POSTS, TOPICS, AnalyzerStore
+from huiyin_analyzer.worker import hold_posts
+
+_EVENT_FIELDS: dict[str, Compare] = {
+    "grade": enum_field(EVENTS.c.grade, grade_pb2.Grade, "GRADE_"),
+    "topic": path_field(EVENTS.c.topic, "topics"),
+    "place": path_field(EVENTS.c.place, "places"),
+    "title": text_field(EVENTS.c.title),
+    "post_count": number_field(EVENTS.c.post_count),
+    "inquiry_count": number_field(EVENTS.c.inquiry_count),
+    "first_publish_time": time_field(EVENTS.c.first_publish_time),
+    "last_publish_time": time_field(EVENTS.c.last_publish_time),
+    "create_time": time_field(EVENTS.c.create_time),
+    "drill": boolean_field(EVENTS.c.drill),
+}
+_EVENT_ORDERS: dict[str, ColumnElement[Any]] = {
+    "grade": EVENTS.c.grade,
+    "post_count": EVENTS.c.post_count,
+    "last_publish_time": EVENTS.c.last_publish_time,
+    "create_time": EVENTS.c.create_time,
+}
+_DEEPEST = {"topics": 3, "places": 10}
+
+
+def check_grading(body: str) -> None:
+    """Raises InvalidArgument with every mistake of a grading policy, each with its place in the document."""
+    try:
+        parse_grading(body)
+    except PolicyError as error:
+        raise InvalidArgument.of(
+            FieldViolation(f"policy.body.{place}", problem, "POLICY_INVALID") for place, problem in error.problems
+        ) from error
+
+
+class AnalyzerServicer(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
+    """Reads of events, topics, places and policies; holds; the feed."""
+
+    def __init__(self, store: AnalyzerStore, policies: Policies) -> None:
+        self._store = store
+        self._policies = policies
+        self._feed = Feed(store)
+
+    async def GetEvent(self, request: event_pb2.GetEventRequest, context: Any) -> event_pb2.Event:
+        """An event within the caller's reach."""
+        reach = _reach(current_principal())
+        event_id = request.name.removeprefix("events/")
+
+        def read(connection: Connection) -> event_pb2.Event:
+            row = connection.execute(select(EVENTS).where(EVENTS.c.id == event_id, reach)).one_or_none()
+            if row is None:
+                raise NotFound(request.name)
+            return resources.event(row)
+
+        return await self._store.read(read)
+
+    async def ListEvents(self, request: event_pb2.ListEventsRequest, context: Any) -> event_pb2.ListEventsResponse:
+        """Events within the caller's reach."""
+        principal = current_principal()
+        query = select(EVENTS).where(compile_filter(request.filter, _EVENT_FIELDS), _reach(principal))
+        order = [*parse_order(request.order_by, _EVENT_ORDERS, "post_count desc"), (EVENTS.c.id, False)]
+
+        def read(connection: Connection) -> event_pb2.ListEventsResponse:
+            found = page(
+                connection,
+                query,
+                order,
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=("events", request.filter, _scope(principal)),
+            )
+            return event_pb2.ListEventsResponse(
+                events=map(resources.event, found.rows),
+                next_page_token=found.next_page_token,
+                total_size=total(connection, query),
+                cursor=self._feed.head(connection),
+            )
+
+        return await self._store.read(read)
+
+    async def ListMemberships(
+        self, request: event_pb2.ListMembershipsRequest, context: Any
+    ) -> event_pb2.ListMembershipsResponse:
+        """Which posts belong to an event, or to all."""
+        principal = current_principal()
+        parent = request.parent.removeprefix("events/")
+        query = select(POSTS)
+        if parent != "-":
+            query = query.where(POSTS.c.event_id == parent)
+        if not principal.everywhere:
+            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(_reach(principal))
+
+        def read(connection: Connection) -> event_pb2.ListMembershipsResponse:
+            found = page(
+                connection,
+                query,
+                [(POSTS.c.number, False)],
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=("memberships", parent, _scope(principal)),
+            )
+            count = total(connection, query)
+            if not count and parent != "-" and parent not in store.events_by_id(connection, [parent]):
+                raise NotFound(request.parent)
+            return event_pb2.ListMembershipsResponse(
+                memberships=(resources.membership(row, with_text=True) for row in found.rows),
+                next_page_token=found.next_page_token,
+                total_size=count,
+            )
+
+        return await self._store.read(read)
+
+    async def SetEventHold(
+        self, request: event_pb2.SetEventHoldRequest, context: Any
+    ) -> event_pb2.SetEventHoldResponse:
+        """Notes the holds and leaves it to the outbox to pass them on to the posts."""
+        ids = [name.removeprefix("events/") for name in request.events]
+
+        def write(tx: Tx) -> event_pb2.SetEventHoldResponse:
+            known = store.events_by_id(tx.connection, ids)
+            changed = [row for row in known.values() if row.hold != request.hold]
+            for chunk in store.chunks(row.id for row in changed):
+                tx.execute(update(EVENTS).where(EVENTS.c.id.in_(chunk)).values(hold=request.hold))
+            # Between open and assigned nothing changes for the posts.
+            passed_on = [row.id for row in changed if bool(row.hold) != bool(request.hold)]
+            if passed_on:
+                posts = store.post_ids_of(tx.connection, passed_on)
+                hold_posts(tx, posts, held=bool(request.hold), request_id=request.request_id or uuid7())
+            return event_pb2.SetEventHoldResponse()
+
+        return await self._store.write_once(
+            request.request_id,
+            "SetEventHold",
+            request,
+            write,
+            event_pb2.SetEventHoldResponse,
+            subject=current_principal().subject,
+        )
+
+    async def WatchEvents(
+        self, request: event_pb2.WatchEventsRequest, context: Any
+    ) -> AsyncIterator[feed_pb2.ChangeBatch]:
+        """The feed. Where an answer is expected, the masked text is joined."""
+        async for batch in self._feed.watch(
+            request.cursor,
+            kinds=request.kinds,
+            tail=request.tail,
+            until=current_principal().expires,
+            join=_join_texts,
+        ):
+            yield batch
+
+    async def GetTopic(self, request: topic_pb2.GetTopicRequest, context: Any) -> topic_pb2.Topic:
+        """One topic."""
+        path = request.name.removeprefix("topics/")
+        rows = await self._store.read(lambda c: c.execute(select(TOPICS).where(TOPICS.c.path == path)).all())
+        if not rows:
+            raise NotFound(request.name)
+        return _topic(rows[0])
+
+    async def ListTopics(self, request: topic_pb2.ListTopicsRequest, context: Any) -> topic_pb2.ListTopicsResponse:
+        """The topic tree."""
+
+        def read(connection: Connection) -> topic_pb2.ListTopicsResponse:
+            found = page(
+                connection,
+                select(TOPICS),
+                [(TOPICS.c.path, False)],
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding="topics",
+            )
+            return topic_pb2.ListTopicsResponse(topics=map(_topic, found.rows), next_page_token=found.next_page_token)
+
+        return await self._store.read(read)
+
+    async def BatchUpdateTopics(
+        self, request: topic_pb2.BatchUpdateTopicsRequest, context: Any
+    ) -> topic_pb2.BatchUpdateTopicsResponse:
+        """Writes topics, all or none."""
+        rows = [
+            {"path": topic.name.removeprefix("topics/"), "words": _json(dict.fromkeys(topic.words))}
+            for topic in request.topics
+        ]
+
+        def write(tx: Tx) -> topic_pb2.BatchUpdateTopicsResponse:
+            _check_paths(tx, TOPICS, "topics", [topic.name for topic in request.topics])
+            changed = store.write_tree(tx, TOPICS, rows)
+            found = tx.execute(select(TOPICS).where(TOPICS.c.path.in_([row["path"] for row in rows])))
+            by_path = {row.path: _topic(row) for row in found}
+            return topic_pb2.BatchUpdateTopicsResponse(topics=[by_path[row["path"]] for row in rows], changed=changed)
+
+        return await self._store.write(write)
+
+    async def GetPlace(self, request: place_pb2.GetPlaceRequest, context: Any) -> place_pb2.Place:
+        """One place."""
+        path = request.name.removeprefix("places/")
+        rows = await self._store.read(lambda c: c.execute(select(PLACES).where(PLACES.c.path == path)).all())
+        if not rows:
+            raise NotFound(request.name)
+        return _place(rows[0])
+
+    async def ListPlaces(self, request: place_pb2.ListPlacesRequest, context: Any) -> place_pb2.ListPlacesResponse:
+        """The gazetteer."""
+
+        def read(connection: Connection) -> place_pb2.ListPlacesResponse:
+            found = page(
+                connection,
+                select(PLACES),
+                [(PLACES.c.path, False)],
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding="places",
+            )
+            return place_pb2.ListPlacesResponse(places=map(_place, found.rows), next_page_token=found.next_page_token)
+
+        return await self._store.read(read)
+
+    async def BatchUpdatePlaces(
+        self, request: place_pb2.BatchUpdatePlacesRequest, context: Any
+    ) -> place_pb2.BatchUpdatePlacesResponse:
+        """Writes places, all or none."""
+        rows = [
+            {
+                "path": place.name.removeprefix("places/"),
+                "kind": place.kind,
+                "aliases": _json(dict.fromkeys(place.aliases)),
+            }
+            for place in request.places
+        ]
+
+        def write(tx: Tx) -> place_pb2.BatchUpdatePlacesResponse:
+            _check_paths(tx, PLACES, "places", [place.name for place in request.places])
+            changed = store.write_tree(tx, PLACES, rows)
+            found = tx.execute(select(PLACES).where(PLACES.c.path.in_([row["path"] for row in rows])))
+            by_path = {row.path: _place(row) for row in found}
+            return place_pb2.BatchUpdatePlacesResponse(places=[by_path[row["path"]] for row in rows], changed=changed)
+
+        return await self._store.write(write)
+
+    async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: Any) -> policies_pb2.Policy:
+        """The grading policy, or a version of it."""
+        return await self._store.read(lambda connection: self._policies.by_name(connection, request.name))
+
+    async def ListPolicyVersions(
+        self, request: policy_pb2.ListPolicyVersionsRequest, context: Any
+    ) -> policy_pb2.ListPolicyVersionsResponse:
+        """Every version, the newest first."""
+        kind = _kind(request.parent, "parent")
+        versions = await self._store.read(lambda connection: self._policies.versions(connection, kind))
+        return policy_pb2.ListPolicyVersionsResponse(policies=versions)
+
+    async def UpdatePolicy(self, request: policy_pb2.UpdatePolicyRequest, context: Any) -> policies_pb2.Policy:
+        """A new version, unless the body is the one in force."""
+        kind, policy = _kind(request.policy.name, "policy.name"), request.policy
+        subject = current_principal().subject
+        return await self._store.write(lambda tx: self._policies.put(tx, kind, policy.body, subject, etag=policy.etag))
+
+
+def _scope(principal: Principal) -> object:
+    return None if principal.everywhere else (principal.places, principal.topics)
+
+
+def _reach(principal: Principal) -> ColumnElement[bool]:
+    """Events within a principal's places and topics."""
+    if principal.everywhere:
+        return true()
+    clauses: list[ColumnElement[bool]] = []
+    for column, names, collection in (
+        (EVENTS.c.place, principal.places, "places/"),
+        (EVENTS.c.topic, principal.topics, "topics/"),
+    ):
+        if names:
+            clauses.append(or_(*(within(column, name.removeprefix(collection)) for name in names)))
+    return and_(true(), *clauses)
+
+
+def _join_texts(connection: Connection, changes: list[feed_pb2.Change]) -> None:
+    """Puts subject and text into the memberships whose authors expect an answer."""
+    waiting: list[tuple[feed_pb2.Change, event_pb2.Membership]] = []
+    for change in changes:
+        if change.kind.startswith("membership."):
+            membership = unpack(change, event_pb2.Membership)
+            if membership.expects_answer:
+                waiting.append((change, membership))
+    if not waiting:
+        return
+    texts = {}
+    for chunk in store.chunks(membership.post.removeprefix("posts/") for _, membership in waiting):
+        query = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.id.in_(chunk))
+        texts.update({row.id: (row.subject, row.text) for row in connection.execute(query)})
+    for change, membership in waiting:
+        membership.subject, membership.text = texts.get(membership.post.removeprefix("posts/"), ("", ""))
+        pack(change, membership)
+
+
+def _check_paths(tx: Tx, table: Table, collection: str, names: Sequence[str]) -> None:
+    """Each name is a path of few segments whose parent exists or is among the names."""
+    paths = [name.removeprefix(f"{collection}/") for name in names]
+    there = set(tx.execute(select(table.c.path)).scalars()) | set(paths)
+    wrong: list[FieldViolation] = []
+    for index, (name, path) in enumerate(zip(names, paths, strict=True)):
+        segments = path.split(".")
+        field = f"{collection}[{index}].name"
+        if not name.startswith(f"{collection}/") or not all(
+            segment and segment.replace("-", "").replace("_", "").isalnum() for segment in segments
+        ):
+            text = f'must be "{collection}/" and a path of letters, digits, - and _, joined by "."'
+            wrong.append(FieldViolation(field, text, "NAME_INVALID"))
+        elif len(segments) > _DEEPEST[collection]:
+            text = f"is {len(segments)} levels deep, at most {_DEEPEST[collection]} are accepted"
+            wrong.append(FieldViolation(field, text, "TOO_DEEP"))
+        elif len(segments) > 1 and (above := ".".join(segments[:-1])) not in there:
+            text = f"has no parent; write {collection}/{above} before it or in the same call"
+            wrong.append(FieldViolation(field, text, "PARENT_MISSING"))
+        elif paths.index(path) != index:
+            wrong.append(FieldViolation(field, "is there twice; give it once", "DUPLICATE"))
+    if wrong:
+        raise InvalidArgument.of(wrong)
+
+
+def _topic(row: Any) -> topic_pb2.Topic:
+    return topic_pb2.Topic(
+        name=f"topics/{row.path}", display_name=row.path.rpartition(".")[2], words=json.loads(row.words)
+    )
+
+
+def _place(row: Any) -> place_pb2.Place:
+    return place_pb2.Place(
+        name=f"places/{row.path}",
+        display_name=row.path.rpartition(".")[2],
+        kind=row.kind,
+        aliases=json.loads(row.aliases),
+    )
+
+
+def _json(values: dict[str, None]) -> str:
+    return json.dumps(list(values), ensure_ascii=False)
+
+
+def _kind(name: str, field: str) -> str:
+    if name != "policies/grading":
+        raise InvalidArgument(
+            field, "must be policies/grading, the one policy that the analyzer applies", "NAME_INVALID"
+        )
+    return "grading"

@@ -1,0 +1,215 @@
+"""The analyzer's tables: posts as they were read, events, topics, places; and the SQL over them.
+
+Times are microseconds since the epoch, UTC. Paths of topics and places are kept without their collection, "" for none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from huiyin_chassis.store import Store, Tx
+from huiyin_chassis.tables import POLICIES, define_tables
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    bindparam,
+    func,
+    insert,
+    select,
+    update,
+)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+METADATA = MetaData()
+define_tables(METADATA)
+
+POSTS = Table(
+    "posts",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    # Its place in the order in which posts were joined; the joiner is a function of that order.
+    Column("number", BigInteger, nullable=False, unique=True),
+    Column("event_id", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    # The terms by which it was joined, in JSON, where the text was edited afterwards.
+    Column("terms", Text),
+    Column("publish_time", BigInteger, nullable=False),
+    Column("expects_answer", Boolean, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("votes", BigInteger, nullable=False),
+    Column("voice_day", LargeBinary, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("intent", Integer, nullable=False),
+    Column("harm", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("posts_by_event", "event_id", "number"),
+)
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("title", Text, nullable=False),
+    Column("topic", Text, nullable=False),
+    Column("place", Text, nullable=False),
+    Column("grade", Integer, nullable=False),
+    # A serialized huiyin.analyzer.v1.Assessment.
+    Column("assessment", LargeBinary, nullable=False),
+    Column("post_count", BigInteger, nullable=False),
+    Column("inquiry_count", BigInteger, nullable=False),
+    Column("first_publish_time", BigInteger, nullable=False),
+    Column("last_publish_time", BigInteger, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("update_time", BigInteger, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Column("hold", Integer, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("events_by_size", "post_count"),
+    Index("events_by_grade", "grade"),
+    Index("events_by_place", "place"),
+    Index("events_by_topic", "topic"),
+)
+
+TOPICS = Table(
+    "topics",
+    METADATA,
+    Column("path", Text, primary_key=True),
+    Column("words", Text, nullable=False),
+)
+
+PLACES = Table(
+    "places",
+    METADATA,
+    Column("path", Text, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("aliases", Text, nullable=False),
+)
+
+TREES = Table(
+    "trees",
+    METADATA,
+    # One row: grows with each change of topics or places, so that every process sees that its reader is out of date.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("revision", BigInteger, nullable=False),
+)
+
+_IN = 500
+"""Names asked for in one IN list."""
+
+
+@dataclass(frozen=True)
+class RuleBook:
+    """Which trees and which grading policy are in force."""
+
+    trees: int
+    policy: int
+
+
+class AnalyzerStore(Store):
+    """The analyzer's store. Its content follows from the collector's feed: it need not survive a loss of power."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, feed="analyzer", migrations=MIGRATIONS, durability="NORMAL")
+
+
+def rule_book(connection: Connection) -> RuleBook:
+    """What is in force now; one query."""
+    trees = select(func.max(TREES.c.revision)).scalar_subquery()
+    policy = select(func.max(POLICIES.c.version)).where(POLICIES.c.kind == "grading").scalar_subquery()
+    row = connection.execute(select(trees, policy)).one()
+    return RuleBook(row[0] or 0, row[1] or 0)
+
+
+def topics(connection: Connection) -> dict[str, list[str]]:
+    """The words of each topic, by path."""
+    return {row.path: json.loads(row.words) for row in connection.execute(select(TOPICS))}
+
+
+def places(connection: Connection) -> dict[str, list[str]]:
+    """The aliases of each place, by path."""
+    return {row.path: json.loads(row.aliases) for row in connection.execute(select(PLACES))}
+
+
+def write_tree(tx: Tx, table: Table, rows: Sequence[Mapping[str, str]]) -> int:
+    """Writes nodes of a tree by path; returns how many were new or different."""
+    known = {row.path: dict(row._mapping) for row in tx.execute(select(table))}
+    new = [row for row in rows if row["path"] not in known]
+    changed = [row for row in rows if row["path"] in known and known[row["path"]] != row]
+    if new:
+        tx.execute(insert(table), new)
+    if changed:
+        columns = {column.name: bindparam(f"new_{column.name}") for column in table.columns if column.name != "path"}
+        renamed = [{f"new_{name}": value for name, value in row.items()} for row in changed]
+        tx.execute(update(table).where(table.c.path == bindparam("new_path")).values(columns), renamed)
+    if (new or changed) and not tx.execute(update(TREES).values(revision=TREES.c.revision + 1)).rowcount:
+        tx.execute(insert(TREES), {"id": 1, "revision": 1})
+    return len(new) + len(changed)
+
+
+def joined_posts(connection: Connection) -> Iterator[Row[Any]]:
+    """Every post in the order of joining, without holding them all."""
+    query = select(POSTS).order_by(POSTS.c.number).execution_options(yield_per=1000)
+    yield from connection.execute(query)
+
+
+def known_posts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Posts by id, of those that are there."""
+    return {
+        row.id: row for chunk in chunks(ids) for row in connection.execute(select(POSTS).where(POSTS.c.id.in_(chunk)))
+    }
+
+
+def events_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:
+    """Events by id, of those that are there."""
+    return {
+        row.id: row for chunk in chunks(ids) for row in connection.execute(select(EVENTS).where(EVENTS.c.id.in_(chunk)))
+    }
+
+
+def post_ids_of(connection: Connection, event_ids: Sequence[str]) -> list[str]:
+    """The posts of events, in the order of joining."""
+    found: list[str] = []
+    for chunk in chunks(event_ids):
+        query = select(POSTS.c.id).where(POSTS.c.event_id.in_(chunk)).order_by(POSTS.c.number)
+        found += connection.scalars(query)
+    return found
+
+
+def insert_rows(tx: Tx, table: Table, rows: list[dict[str, object]]) -> None:
+    """Bulk insert; nothing for an empty list."""
+    if rows:
+        tx.execute(insert(table), rows)
+
+
+def update_events(tx: Tx, rows: list[dict[str, object]]) -> None:
+    """Bulk update of whole rows of events, by id."""
+    if rows:
+        names = [name for name in rows[0] if name != "id"]
+        columns = {name: bindparam(f"new_{name}") for name in names}
+        renamed = [{f"new_{name}": value for name, value in row.items()} for row in rows]
+        tx.execute(update(EVENTS).where(EVENTS.c.id == bindparam("new_id")).values(columns), renamed)
+
+
+def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
+    """Ids without repetition, in lists short enough for one IN."""
+    unique = list(dict.fromkeys(ids))
+    for start in range(0, len(unique), _IN):
+        yield unique[start : start + _IN]

@@ -1,0 +1,357 @@
+"""Following the collector: reads each new post, joins it to its event, grades the event; passes holds on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import structlog
+from huiyin.analyzer.v1 import event_pb2
+from huiyin.collector.v1 import post_pb2
+from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
+from huiyin.type.v1 import feed_pb2
+from huiyin_chassis import client
+from huiyin_chassis.clock import timestamp_to_micros
+from huiyin_chassis.consumer import FeedPosition
+from huiyin_chassis.errors import Unavailable
+from huiyin_chassis.feed import unpack
+from huiyin_chassis.identity import Signer
+from huiyin_chassis.ids import derived_id
+from huiyin_chassis.outbox import OutboxRow
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.store import Tx
+from sqlalchemy import Connection, Row, select, update
+
+from huiyin_analyzer import resources, store
+from huiyin_analyzer.model.assessment import Grading, Verdict, parse_grading
+from huiyin_analyzer.model.events import Event, Joiner, Post
+from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading, terms_of
+from huiyin_analyzer.store import EVENTS, POSTS, RuleBook
+
+log = structlog.get_logger(__name__)
+
+_Row = dict[str, object]
+
+_HOLD = "SetPostHold"
+_HELD_AT_ONCE = 1000
+_TITLE_CHARACTERS = 60
+_DAY = 86_400_000_000
+
+
+@dataclass
+class _State:
+    """What is in memory: a function of the posts that are stored, in their order."""
+
+    joiners: dict[bool, Joiner] = field(default_factory=lambda: {False: Joiner(), True: Joiner()})
+    events: dict[str, Event] = field(default_factory=dict)
+    numbered: int = 0
+
+
+@dataclass
+class _Touched:
+    """An event in the batch: its row as it will be written, and whether its last state was told."""
+
+    row: _Row
+    verdict: Verdict
+    new: bool
+    told: bool = False
+
+
+class Analysis:
+    """Applies the collector's changes. One process at a time does so; the cursor in the store sees to that."""
+
+    def __init__(self, policies: Policies) -> None:
+        self._policies = policies
+        self._state: _State | None = None
+        self._book: RuleBook | None = None
+        self._reader = Reader()
+        self._grading = Grading(())
+
+    def forget(self) -> None:
+        """What is in memory is ahead of the store: load it again before the next batch."""
+        self._state = None
+
+    def apply(self, tx: Tx, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
+        """Applies posts that were created, edited or purged, in their order."""
+        self._follow_rules(tx.connection)
+        state = self._state or self._load(tx.connection)
+        self._state = state
+        policy = self._book.policy if self._book else 0
+        _Batch(tx, state, self._reader, self._grading, policy).apply(changes, position)
+
+    def _follow_rules(self, connection: Connection) -> None:
+        book = store.rule_book(connection)
+        if book == self._book:
+            return
+        places = [PlaceNode(path, aliases) for path, aliases in store.places(connection).items()]
+        self._reader = Reader(store.topics(connection), places)
+        self._grading = parse_grading(self._policies.active(connection, "grading").body)
+        self._book = book
+        log.info("analysis.rules_loaded", trees=book.trees, policy=book.policy)
+
+    @staticmethod
+    def _load(connection: Connection) -> _State:
+        state = _State()
+        titles = {row.id: row.title for row in connection.execute(select(EVENTS.c.id, EVENTS.c.title))}
+        for row in store.joined_posts(connection):
+            terms = json.loads(row.terms) if row.terms else terms_of(row.subject, row.text)
+            state.joiners[row.drill].add(terms, row.event_id)
+            event = state.events.get(row.event_id)
+            if event is None:
+                event = state.events[row.event_id] = Event(row.event_id, titles.get(row.event_id, ""))
+            event.count(
+                Post(
+                    row.publish_time,
+                    row.source,
+                    row.expects_answer,
+                    row.votes,
+                    row.voice_day,
+                    row.topic,
+                    row.place,
+                    Intent(row.intent),
+                    Harm(row.harm),
+                )
+            )
+            state.numbered = row.number
+        log.info("analysis.loaded", posts=state.numbered, events=len(state.events))
+        return state
+
+
+class _Batch:
+    """One batch of changes: what is told goes out in the order of the feed, rows are written in bulk at the end."""
+
+    def __init__(self, tx: Tx, state: _State, reader: Reader, grading: Grading, policy_version: int) -> None:
+        self._tx = tx
+        self._state = state
+        self._reader = reader
+        self._grading = grading
+        self._policy_version = policy_version
+        self._known: dict[str, Row[Any]] = {}
+        self._new: dict[str, _Row] = {}
+        self._events: dict[str, Row[Any]] = {}
+        self._touched: dict[str, _Touched] = {}
+
+    def apply(self, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
+        """Applies the changes in their order."""
+        posts = [(change.kind, unpack(change, post_pb2.Post)) for change in changes if change.kind.startswith("post.")]
+        self._known = store.known_posts(self._tx.connection, [_id_of(post) for _, post in posts])
+        created = [post for kind, post in posts if kind == "post.created"]
+        readings = {_id_of(post): self._join(post) for post in created if _id_of(post) not in self._known}
+        # Only now is it known which events the batch touches; they are fetched in one go.
+        self._events = store.events_by_id(self._tx.connection, [event_id for event_id, _ in readings.values()])
+        for kind, post in posts:
+            if kind == "post.created" and _id_of(post) in readings:
+                self._count(post, *readings.pop(_id_of(post)))
+            elif kind == "post.updated":
+                self._edit(post)
+            elif kind == "post.purged":
+                self._purge(post)
+        self._finish(position, changes[-1].sequence)
+
+    def _join(self, post: post_pb2.Post) -> tuple[str, Reading]:
+        reading = self._reader.read(post.subject, post.text)
+        return self._state.joiners[post.drill].join(reading.terms, derived_id("event", _id_of(post))), reading
+
+    def _count(self, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
+        """Counts a post that was joined, grades its event, and tells of both."""
+        counted = Post(
+            timestamp_to_micros(post.publish_time),
+            post.source,
+            post.expects_answer,
+            post.reach.likes + post.reach.replies + post.reach.shares,
+            _voice_day(post),
+            reading.topic,
+            reading.place,
+            reading.intent,
+            reading.harm,
+        )
+        self._state.numbered += 1
+        row = self._new[_id_of(post)] = _row_of(post, self._state.numbered, event_id, counted)
+        event = self._state.events.get(event_id)
+        if event is None:
+            event = self._state.events[event_id] = Event(event_id, _title(post))
+            event.count(counted)
+            self._open(event, post.drill)
+            self._tell_membership("membership.joined", row)
+        else:
+            event.count(counted)
+            self._tell_membership("membership.joined", row)
+            self._update(event)
+
+    def _edit(self, post: post_pb2.Post) -> None:
+        """Takes over an edited text. The post stays where it is, and its event's figures as they were."""
+        self._change_text("membership.updated", post, post.subject, post.text)
+
+    def _purge(self, post: post_pb2.Post) -> None:
+        """Destroys the copy of a text that its source, or the term of keeping, took away."""
+        self._change_text("membership.purged", post, "", "")
+
+    def _change_text(self, kind: str, post: post_pb2.Post, subject: str, text: str) -> None:
+        post_id = _id_of(post)
+        row = self._new.get(post_id) or (dict(self._known[post_id]._mapping) if post_id in self._known else None)
+        if row is None:
+            return
+        # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
+        joined_by = row["terms"] or json.dumps(terms_of(str(row["subject"]), str(row["text"])), ensure_ascii=False)
+        row |= {
+            "subject": subject,
+            "text": text,
+            "terms": joined_by if text or subject else "{}",
+            "revision": int(str(row["revision"])) + 1,
+        }
+        if post_id not in self._new:
+            values = {name: row[name] for name in ("subject", "text", "terms", "revision")}
+            self._tx.execute(update(POSTS).where(POSTS.c.id == post_id).values(values))
+        self._tell_membership(kind, row)
+
+    def _open(self, event: Event, drill: bool) -> None:
+        row: _Row = {
+            "id": event.id,
+            "title": event.title,
+            "create_time": self._tx.now_us,
+            "drill": drill,
+            "hold": event_pb2.EVENT_HOLD_UNSPECIFIED,
+            "revision": 0,
+        }
+        touched = self._touched[event.id] = _Touched(row, self._assess(event, row), new=True)
+        self._tell_event("event.opened", touched)
+
+    def _update(self, event: Event) -> None:
+        touched = self._touched.get(event.id)
+        if touched is None:
+            row: _Row = dict(self._events[event.id]._mapping)
+            before = _matter(row)
+            touched = self._touched[event.id] = _Touched(row, self._assess(event, row), new=False)
+        else:
+            before = _matter(touched.row)
+            touched.verdict = self._assess(event, touched.row)
+        touched.told = False
+        # What matters is told where it happened, so that those who record it do so in the same order always;
+        # growth alone is told once a batch.
+        if before != _matter(touched.row):
+            self._tell_event("event.updated", touched)
+
+    def _assess(self, event: Event, row: _Row) -> Verdict:
+        verdict = self._grading.assess(event.figures())
+        row |= {
+            "topic": event.topic,
+            "place": event.place,
+            "grade": verdict.grade,
+            "post_count": event.posts,
+            "inquiry_count": event.inquiries,
+            "first_publish_time": event.times[0],
+            "last_publish_time": event.times[-1],
+        }
+        return verdict
+
+    def _tell_event(self, kind: str, touched: _Touched) -> None:
+        row = touched.row
+        row["assessment"] = resources.assessment(touched.verdict, self._policy_version).SerializeToString()
+        row["update_time"] = self._tx.now_us
+        row["revision"] = revision = int(str(row["revision"])) + 1
+        message = resources.event(SimpleNamespace(**row))
+        self._tx.changes.add(kind, message.name, revision, message, drill=bool(row["drill"]))
+        touched.told = True
+
+    def _tell_membership(self, kind: str, row: _Row) -> None:
+        message = resources.membership(SimpleNamespace(**row), with_text=False)
+        self._tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
+
+    def _finish(self, position: FeedPosition, sequence: int) -> None:
+        """Tells of events that only grew, writes the rows, and holds posts that joined a held event."""
+        for touched in self._touched.values():
+            if not touched.told:
+                self._tell_event("event.updated", touched)
+        store.insert_rows(self._tx, POSTS, list(self._new.values()))
+        store.insert_rows(self._tx, EVENTS, [touched.row for touched in self._touched.values() if touched.new])
+        store.update_events(self._tx, [touched.row for touched in self._touched.values() if not touched.new])
+        held = {event_id for event_id, touched in self._touched.items() if touched.row["hold"]}
+        joined = [post_id for post_id, row in self._new.items() if row["event_id"] in held]
+        if joined:
+            hold_posts(self._tx, joined, held=True, request_id=position.request_id(sequence, "hold"))
+
+
+def _matter(row: _Row) -> tuple[object, object, object]:
+    return row["grade"], row["topic"], row["place"]
+
+
+def _id_of(post: post_pb2.Post) -> str:
+    return post.name.removeprefix("posts/")
+
+
+def _title(post: post_pb2.Post) -> str:
+    """The subject, or the beginning of the text of a post without one."""
+    return post.subject.strip() or " ".join(post.text[: 2 * _TITLE_CHARACTERS].split())[:_TITLE_CHARACTERS]
+
+
+def _row_of(post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
+    return {
+        "id": _id_of(post),
+        "number": number,
+        "event_id": event_id,
+        "source": post.source,
+        "external_id": post.external_id,
+        "subject": post.subject,
+        "text": post.text,
+        "terms": None,
+        "publish_time": counted.publish_time,
+        "expects_answer": counted.expects_answer,
+        "drill": post.drill,
+        "votes": counted.votes,
+        "voice_day": counted.voice_day,
+        "topic": counted.topic,
+        "place": counted.place,
+        "intent": int(counted.intent),
+        "harm": int(counted.harm),
+        "revision": 1,
+    }
+
+
+def _voice_day(post: post_pb2.Post) -> bytes:
+    """A voice is distinct within its day; on another day the same person has another key and another voice."""
+    if not post.voice:
+        return b""
+    day = timestamp_to_micros(post.collect_time) // _DAY
+    return hashlib.blake2b(post.voice, key=day.to_bytes(4, "big"), digest_size=8).digest()
+
+
+def hold_posts(tx: Tx, post_ids: Sequence[str], *, held: bool, request_id: str) -> None:
+    """Leaves it to the outbox to tell the collector which posts are held."""
+    for start in range(0, len(post_ids), _HELD_AT_ONCE):
+        names = [f"posts/{post_id}" for post_id in post_ids[start : start + _HELD_AT_ONCE]]
+        request = post_pb2.SetPostHoldRequest(posts=names, held=held, request_id=derived_id(request_id, str(start)))
+        tx.outbox.add(_HOLD, request.SerializeToString(), request.request_id, key="holds")
+
+
+class Holds:
+    """Sends holds to the collector."""
+
+    def __init__(self, stub: CollectorServiceAsyncStub, signer: Signer) -> None:
+        self._stub = stub
+        self._signer = signer
+
+    @property
+    def handlers(self) -> dict[str, Callable[[Sequence[OutboxRow]], Awaitable[None]]]:
+        """For the outbox's dispatcher."""
+        return {_HOLD: self.send}
+
+    async def send(self, rows: Sequence[OutboxRow]) -> None:
+        """One call a row; each may be repeated without harm."""
+        for row in rows:
+            request = post_pb2.SetPostHoldRequest.FromString(row.payload)
+            await self._stub.SetPostHold(
+                request, metadata=client.metadata(self._signer.own_token()), timeout=client.DEADLINE
+            )
+
+
+async def relist() -> str:
+    """The collector's feed is gone from where we stopped, and posts cannot be listed by us: an operator must decide."""
+    raise Unavailable(
+        "FEED_LOST",
+        "the collector's feed does not go back to where the analyzer stopped; restore the collector's store, "
+        "or empty the analyzer's and let it begin anew",
+    )

@@ -1,0 +1,52 @@
+"""`python -m huiyin_collector` serves; `python -m huiyin_collector migrate` brings the store up to date."""
+
+from __future__ import annotations
+
+from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc
+from huiyin_chassis import process
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.migrate import migrate
+from huiyin_chassis.operations import Operations
+from huiyin_chassis.server import Server, Service, Worker
+
+from huiyin_collector.config import CollectorSettings
+from huiyin_collector.imports import Importer
+from huiyin_collector.intake import Intake
+from huiyin_collector.service import CollectorServicer
+from huiyin_collector.store import MIGRATIONS, CollectorStore
+from huiyin_collector.voices import VoiceKeys
+from huiyin_collector.worker import Keeper
+
+
+async def wire(settings: CollectorSettings) -> tuple[Server, dict[str, Worker], CollectorStore]:
+    """The server, its background loops and its open store."""
+    voices = VoiceKeys(settings.voice_keys)
+    store = CollectorStore(settings.database_url)
+    await store.open()
+    operations = Operations(store)
+    await operations.recover()
+    feed, intake = Feed(store), Intake(voices)
+    importer = Importer(store, operations, intake)
+    servicer = CollectorServicer(store, feed, operations, intake, importer, settings.import_bytes)
+    service = Service(
+        collector_service_pb2.DESCRIPTOR.services_by_name["CollectorService"],
+        collector_service_pb2_grpc.add_CollectorServiceServicer_to_server,
+        servicer,
+    )
+    keeper = Keeper(store, feed, voices, settings.retention_days)
+    workers: dict[str, Worker] = {
+        "imports": importer.run,
+        "voice-keys": keeper.keep_keys,
+        "retention": keeper.keep_posts,
+    }
+    return Server("collector", settings, [service]), workers, store
+
+
+async def serve(settings: CollectorSettings) -> None:
+    """Serves until it is told to stop."""
+    server, workers, store = await wire(settings)
+    await server.run(workers, store)
+
+
+if __name__ == "__main__":
+    process.main("collector", CollectorSettings, serve, lambda settings: migrate(settings.database_url, MIGRATIONS))

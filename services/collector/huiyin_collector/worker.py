@@ -1,0 +1,64 @@
+"""What the collector does by itself: destroys keys of the day, purges old posts, forgets old requests."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import structlog
+from huiyin_chassis import clock
+from huiyin_chassis.feed import Feed
+
+from huiyin_collector.store import CollectorStore
+from huiyin_collector.voices import VoiceKeys
+
+log = structlog.get_logger(__name__)
+
+_KEYS_EVERY: Final = 600.0
+_PURGE_EVERY: Final = 3600.0
+_PURGE_BATCH: Final = 500
+
+
+class Keeper:
+    """Destroys in time what may not be kept. `retention_days`: how long a post that nobody holds is kept."""
+
+    def __init__(self, store: CollectorStore, feed: Feed, voices: VoiceKeys, retention_days: int) -> None:
+        self._store = store
+        self._feed = feed
+        self._voices = voices
+        self._retention = timedelta(days=retention_days)
+
+    async def keep_keys(self) -> None:
+        """Destroys the keys of days that are over, now and every ten minutes."""
+        await _every(_KEYS_EVERY, self.destroy_keys)
+
+    async def keep_posts(self) -> None:
+        """Purges, now and every hour."""
+        await _every(_PURGE_EVERY, self.purge)
+
+    async def destroy_keys(self) -> None:
+        """Destroys the keys of days that are over."""
+        count = await asyncio.to_thread(self._voices.destroy_old, clock.now())
+        if count:
+            log.info("voice_keys.destroyed", count=count)
+
+    async def purge(self) -> int:
+        """Purges posts whose time is over, with the changes and the requests of that age. Returns how many posts."""
+        before = clock.now() - self._retention
+        purged = 0
+        while count := await self._store.write(lambda tx: self._store.purge(tx, clock.micros(before), _PURGE_BATCH)):
+            purged += count
+        expired = await self._feed.expire(before)
+        await self._store.sweep()
+        if purged or expired:
+            await self._store.destroy_bytes()
+            log.info("posts.purged", count=purged, changes=expired)
+        return purged
+
+
+async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    while True:
+        await work()
+        await asyncio.sleep(seconds)

@@ -1,0 +1,1 @@
+"""The notifier's background loops: following the cases, sending messages, forgetting what is old."""
