@@ -8,6 +8,12 @@ from pathlib import Path
 from huiyin_chassis.config import ProcessSettings, port_number, setting
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("give a whole number of at least 1")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class CollectorSettings(ProcessSettings):
     """What the collector reads from its environment."""
@@ -31,7 +37,12 @@ class CollectorSettings(ProcessSettings):
         Path("var/collector/voice-keys"),
         "Folder of the keys of the day, shared by the replicas; leave it out of backups.",
     )
-    import_bytes: int = setting("HUIYIN_IMPORT_BYTES", 512 * 2**20, "Largest file that may be imported, in bytes.")
+    import_bytes: int = setting(
+        "HUIYIN_IMPORT_BYTES", 512 * 2**20, "Largest file that may be imported, in bytes.", parse=_at_least_one
+    )
     retention_days: int = setting(
-        "HUIYIN_RETENTION_DAYS", 180, "Days after its collection that a post is purged, unless a case holds it."
+        "HUIYIN_RETENTION_DAYS",
+        180,
+        "Days after its collection that a post is purged, unless a case holds it.",
+        parse=_at_least_one,
     )

@@ -21,7 +21,7 @@ from google.longrunning import operations_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.backoff import Backoff
-from huiyin_chassis.errors import DomainError, InvalidArgument, internal
+from huiyin_chassis.errors import DomainError, InvalidArgument, ResourceExhausted, internal
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.store import Tx
 
@@ -39,6 +39,8 @@ BATCH: Final = 500
 """Rows that are read and written together: what a Watch sends at once."""
 AT_ONCE: Final = 2
 """Imports under way at a time; others wait."""
+MOST_WAITING: Final = 20
+"""Files that may wait; each takes its size of temporary space."""
 _MOST_REFUSED_LISTED: Final = 1000
 _PROGRESS_SECONDS: Final = 0.5
 _TRIES: Final = 10
@@ -70,7 +72,9 @@ class Importer:
         self._waiting: asyncio.Queue[tuple[Import, str, post_pb2.ImportPostsMetadata]] = asyncio.Queue()
 
     async def begin(self, item: Import) -> operations_pb2.Operation:
-        """Creates the operation of an import and puts it in line."""
+        """Creates the operation of an import and puts it in line. Raises ResourceExhausted when the line is long."""
+        if self._waiting.qsize() >= MOST_WAITING:
+            raise ResourceExhausted("IMPORTS_WAITING", "too many imports are waiting; try again when some are done")
         name = f"sources/{item.source}/operations/{ids.uuid7()}"
         now = clock.to_timestamp(clock.now())
         metadata = post_pb2.ImportPostsMetadata(

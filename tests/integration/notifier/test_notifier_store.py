@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 from huiyin.casework.v1 import task_pb2
+from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.migrate import differences, migrate
@@ -23,6 +24,7 @@ from huiyin_notifier.store import (
     NotifierStore,
     Outcome,
 )
+from huiyin_notifier.worker.following import happening_of
 from huiyin_notifier.worker.forgetting import Forgetting
 from sqlalchemy import select
 
@@ -156,9 +158,6 @@ def test_what_was_dealt_with_is_forgotten_when_its_time_is_over(database_url: st
 
 
 def test_tasks_are_told_of_with_the_case_that_they_belong_to() -> None:
-    from huiyin.type.v1 import feed_pb2
-    from huiyin_notifier.worker.following import happening_of
-
     change = feed_pb2.Change(kind="task.created", name="tasks/7", revision=1)
     change.resource.Pack(task_pb2.Task(name="tasks/7", case="cases/1"))
     assert happening_of(change) == Happening("task.created", "tasks/7", 1, "cases/1")

@@ -294,5 +294,5 @@ def _offset_micros(offset: timedelta | None) -> int:
 
 
 def promised(current: int, recomputed: int) -> int:
-    """The deadline after a grade changed: a date once promised is never moved later (SEAMS 6). Microseconds."""
+    """The deadline after a grade changed: a date once promised is never moved later. Microseconds."""
     return min(current, recomputed)

@@ -1,4 +1,4 @@
-"""How a case follows its event: the table of SEAMS 6 as data.
+"""How a case follows its event: a table as data.
 
 Rows are what happens to the event, columns how far its case has come. The worker looks up here what to do, and the
 tests walk every cell.

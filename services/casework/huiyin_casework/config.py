@@ -1,0 +1,33 @@
+"""Settings of casework."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from huiyin_chassis.config import ProcessSettings, port_number, setting
+
+
+@dataclass(frozen=True)
+class CaseworkSettings(ProcessSettings):
+    """Everything that casework reads from its environment."""
+
+    port: int = setting("HUIYIN_PORT", 8083, "Port to serve on; 0 lets the system choose.", parse=port_number)
+    metrics_port: int = setting(
+        "HUIYIN_METRICS_PORT", 8093, "Port of /metrics, /healthz and /readyz; 0: none.", parse=port_number
+    )
+    database_url: str = setting(
+        "HUIYIN_DATABASE_URL",
+        "sqlite:///var/casework/casework.db",
+        "sqlite:///path/to/file or postgresql://user@host/database.",
+    )
+    key_file: Path = setting(
+        "HUIYIN_KEY_FILE", Path("var/keys/private/casework.pem"), "Casework's private key, in PEM."
+    )
+    collector_address: str = setting("HUIYIN_COLLECTOR_ADDRESS", "127.0.0.1:8081", "host:port of the collector.")
+    analyzer_address: str = setting("HUIYIN_ANALYZER_ADDRESS", "127.0.0.1:8082", "host:port of the analyzer.")
+    secrets: Path = setting(
+        "HUIYIN_SECRETS",
+        Path("var/casework/secrets"),
+        "Folder of the keys of receipts and contacts; made when missing, shared by replicas.",
+    )

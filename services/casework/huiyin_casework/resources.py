@@ -1,0 +1,174 @@
+"""Rows of the store as the resources of the contract. A row is a mapping by column name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2, unit_pb2
+from huiyin_chassis.clock import micros_to_timestamp
+
+from huiyin_casework.model.steps import State, legal_steps
+from huiyin_casework.store import NO_DEADLINE
+
+Fields = Mapping[str, Any]
+
+
+def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False) -> case_pb2.Case:
+    """A case; `assisting` are unit ids."""
+    message = case_pb2.Case(
+        name=f"cases/{row['id']}",
+        event=named("events", row["event_id"]),
+        state=row["state"],
+        grade=row["grade"],
+        title=row["title"],
+        topic=named("topics", row["topic"]),
+        place=named("places", row["place"]),
+        lead_unit=named("units", row["lead_unit"]),
+        assisting_units=(f"units/{unit}" for unit in assisting),
+        suggested_unit=named("units", row["suggested_unit"]),
+        inquiry_count=row["inquiry_count"],
+        deadline=None if row["deadline"] == NO_DEADLINE else time(row["deadline"]),
+        extended=row["extended"],
+        urgent=row["urgent"],
+        create_time=time(row["create_time"]),
+        update_time=time(row["update_time"]),
+        assign_time=time(row["assign_time"]),
+        publish_time=time(row["publish_time"]),
+        close_time=time(row["close_time"]),
+        predecessor=named("cases", row["predecessor"]),
+        merged_into=named("cases", row["merged_into"]),
+        reply=f"cases/{row['id']}/replies/{row['reply_id']}" if row["reply_id"] else "",
+        standing_reply=row["standing_reply"],
+        drill=row["drill"],
+        etag=etag(row),
+        revision=row["revision"],
+    )
+    if with_steps:
+        verbs: dict[str, list[str]] = {}
+        for legal in legal_steps(state_of(row)):
+            roles = verbs.setdefault(legal.step.value.partition(".")[0], [])
+            roles += [role for role in legal.roles if role not in roles]
+        message.next_steps.extend(case_pb2.NextStep(step=verb, roles=roles) for verb, roles in verbs.items())
+    return message
+
+
+def state_of(row: Fields) -> State:
+    """The state of a case's row as the domain names it."""
+    return State(case_pb2.Case.State.Name(row["state"]).removeprefix("STATE_"))
+
+
+def state_number(state: State) -> int:
+    """The number under which a state is stored."""
+    return case_pb2.Case.State.Value(f"STATE_{state.value}")
+
+
+def etag(row: Fields) -> str:
+    """Changes with each change of the row."""
+    return f"{row['revision']:x}"
+
+
+def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
+    """An inquiry."""
+    return inquiry_pb2.Inquiry(
+        name=f"inquiries/{row['id']}",
+        case=named("cases", row["case_id"]),
+        post=row["post"] or "",
+        source=row["source"],
+        external_id=row["external_id"],
+        subject=row["subject"] if with_text else "",
+        text=row["text"] if with_text else "",
+        channel=row["channel"],
+        state=row["state"],
+        return_path=row["return_path"],
+        publish_time=time(row["publish_time"]),
+        receive_time=time(row["receive_time"]),
+        deadline=time(row["deadline"]),
+        urgent=row["urgent"],
+        answer_time=time(row["answer_time"]),
+        drill=row["drill"],
+        revision=row["revision"],
+    )
+
+
+def reply(row: Fields) -> case_pb2.Reply:
+    """A reply."""
+    return case_pb2.Reply(
+        name=f"cases/{row['case_id']}/replies/{row['id']}",
+        state=row["state"],
+        text=row["text"],
+        unit=named("units", row["unit"]),
+        author=row["author"],
+        reviewer=row["reviewer"],
+        approver=row["approver"],
+        note=row["note"],
+        create_time=time(row["create_time"]),
+        review_time=time(row["review_time"]),
+        approve_time=time(row["approve_time"]),
+        publish_time=time(row["publish_time"]),
+    )
+
+
+def entry(row: Fields) -> case_pb2.Entry:
+    """An entry of a chain."""
+    return case_pb2.Entry(
+        name=f"cases/{row['case_id']}/entries/{row['number']}",
+        number=row["number"],
+        step=row["step"],
+        actor=row["actor"],
+        time=time(row["time"]),
+        details=row["details"],
+        text_digest=row["text_digest"],
+        previous_hash=row["previous"],
+        hash=row["hash"],
+    )
+
+
+def task(row: Fields) -> task_pb2.Task:
+    """A task."""
+    return task_pb2.Task(
+        name=f"tasks/{row['id']}",
+        kind=row["kind"],
+        state=row["state"],
+        case=named("cases", row["case_id"]),
+        other_case=named("cases", row["other_case"]),
+        inquiry=named("inquiries", row["inquiry_id"]),
+        source=row["source"],
+        external_id=row["external_id"],
+        reply=row["reply_id"],
+        note=row["note"],
+        create_time=time(row["create_time"]),
+        complete_time=time(row["complete_time"]),
+        completer=row["completer"],
+        drill=row["drill"],
+        revision=row["revision"],
+    )
+
+
+def unit(row: Fields, members: Sequence[Fields]) -> unit_pb2.Unit:
+    """A unit with its members."""
+    return unit_pb2.Unit(
+        name=f"units/{row['id']}",
+        display_name=row["display_name"],
+        parent=named("units", row["parent"]),
+        kind=row["kind"],
+        desk=row["desk"],
+        places=(f"places/{path}" for path in json.loads(row["places"])),
+        topics=(f"topics/{path}" for path in json.loads(row["topics"])),
+        members=(
+            unit_pb2.UnitMember(account=f"accounts/{member['account']}", roles=json.loads(member["roles"]))
+            for member in members
+        ),
+    )
+
+
+def named(collection: str, value: str) -> str:
+    """collection/value, or nothing of nothing."""
+    return f"{collection}/{value}" if value else ""
+
+
+def time(micros: int) -> Timestamp | None:
+    """A timestamp of microseconds since the epoch; none of 0."""
+    return micros_to_timestamp(micros) if micros else None

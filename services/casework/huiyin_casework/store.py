@@ -1,0 +1,325 @@
+"""Casework's tables, and the SQL over them. Times are microseconds since the epoch, UTC; 0 where there is none yet.
+
+Names are kept as ids, paths of topics and places without their collection; sources, posts and accounts of others by
+their resource names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from huiyin_chassis.store import Store, Tx
+from huiyin_chassis.tables import define_tables
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    Connection,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Row,
+    Table,
+    Text,
+    bindparam,
+    insert,
+    select,
+    update,
+)
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+METADATA = MetaData()
+define_tables(METADATA)
+
+
+def _time(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False)
+
+
+def _text(name: str) -> Column[str]:
+    return Column(name, Text, nullable=False)
+
+
+EVENTS = Table(
+    "events",
+    METADATA,
+    # What casework has to know of an event before, and after, it has a case.
+    Column("id", Text, primary_key=True),
+    Column("grade", Integer, nullable=False),
+    _text("title"),
+    _text("topic"),
+    _text("place"),
+    Column("drill", Boolean, nullable=False),
+    # Its latest case, "" while it has none, and how many it has had.
+    _text("case_id"),
+    Column("case_count", Integer, nullable=False),
+)
+
+CASES = Table(
+    "cases",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("event_id"),
+    Column("state", Integer, nullable=False),
+    Column("grade", Integer, nullable=False),
+    _text("title"),
+    _text("topic"),
+    _text("place"),
+    _text("lead_unit"),
+    _text("suggested_unit"),
+    Column("inquiry_count", BigInteger, nullable=False),
+    # The earliest among its unanswered inquiries; the largest integer where there is none, so that it sorts last.
+    _time("deadline"),
+    Column("extended", Boolean, nullable=False),
+    Column("urgent", Boolean, nullable=False),
+    _time("create_time"),
+    _time("update_time"),
+    _time("assign_time"),
+    _time("publish_time"),
+    _time("close_time"),
+    _text("predecessor"),
+    _text("merged_into"),
+    _text("reply_id"),
+    _text("standing_reply"),
+    Column("drill", Boolean, nullable=False),
+    Column("contacts_destroyed", Boolean, nullable=False),
+    Column("entry_count", BigInteger, nullable=False),
+    Column("head_hash", LargeBinary, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("cases_by_event", "event_id"),
+    Index("cases_by_deadline", "deadline"),
+    Index("cases_by_state", "state", "deadline"),
+)
+
+ASSIGNMENTS = Table(
+    "assignments",
+    METADATA,
+    Column("case_id", Text, primary_key=True),
+    Column("unit_id", Text, primary_key=True),
+    Column("lead", Boolean, nullable=False),
+    Index("assignments_by_unit", "unit_id"),
+)
+
+INQUIRIES = Table(
+    "inquiries",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("case_id"),
+    # NULL until the analyzer has read it.
+    Column("post", Text, unique=True),
+    _text("source"),
+    _text("external_id"),
+    _text("subject"),
+    _text("text"),
+    # Of the digest in the chain; destroyed with the text.
+    Column("salt", LargeBinary, nullable=False),
+    Column("channel", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("return_path", Integer, nullable=False),
+    _time("publish_time"),
+    _time("receive_time"),
+    _time("deadline"),
+    Column("urgent", Boolean, nullable=False),
+    _time("answer_time"),
+    Column("drill", Boolean, nullable=False),
+    Column("receipt_hash", LargeBinary, unique=True),
+    Column("revision", BigInteger, nullable=False),
+    Index("inquiries_by_case", "case_id"),
+    Index("inquiries_by_deadline", "deadline"),
+    Index("inquiries_by_receipt_time", "receive_time"),
+    Index("inquiries_by_external_id", "external_id"),
+)
+
+CONTACTS = Table(
+    "contacts",
+    METADATA,
+    Column("inquiry_id", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+)
+
+REPLIES = Table(
+    "replies",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("case_id"),
+    Column("state", Integer, nullable=False),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+    _text("unit"),
+    _text("author"),
+    _text("reviewer"),
+    _text("approver"),
+    _text("note"),
+    _time("create_time"),
+    _time("review_time"),
+    _time("approve_time"),
+    _time("publish_time"),
+    Index("replies_by_case", "case_id", "create_time"),
+)
+
+ENTRIES = Table(
+    "entries",
+    METADATA,
+    Column("case_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("step"),
+    _text("actor"),
+    _time("time"),
+    _text("details"),
+    Column("text_digest", LargeBinary, nullable=False),
+    Column("previous", LargeBinary, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+NOTES = Table(
+    "notes",
+    METADATA,
+    # What people wrote beside a step; its digest is in the chain.
+    Column("case_id", Text, primary_key=True),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+)
+
+TASKS = Table(
+    "tasks",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    _text("case_id"),
+    _text("other_case"),
+    _text("inquiry_id"),
+    _text("source"),
+    _text("external_id"),
+    _text("reply_id"),
+    _text("note"),
+    _time("create_time"),
+    _time("complete_time"),
+    _text("completer"),
+    Column("drill", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("tasks_by_state", "state", "create_time"),
+    Index("tasks_by_case", "case_id", "state"),
+)
+
+UNITS = Table(
+    "units",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("display_name"),
+    _text("parent"),
+    _text("kind"),
+    Column("desk", Boolean, nullable=False),
+    # JSON lists of paths.
+    _text("places"),
+    _text("topics"),
+)
+
+MEMBERS = Table(
+    "members",
+    METADATA,
+    Column("unit_id", Text, primary_key=True),
+    Column("account", Text, primary_key=True),
+    # JSON list.
+    _text("roles"),
+    Index("members_by_account", "account"),
+)
+
+NO_DEADLINE = 2**63 - 1
+
+_IN = 500
+
+
+class CaseworkStore(Store):
+    """Casework's store; what people were promised must survive a loss of power."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url, feed="casework", migrations=MIGRATIONS, durability="FULL")
+
+
+class Rows:
+    """Rows of one table in a work: loaded, changed and created in memory, written in bulk at the end."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._rows: dict[str, dict[str, Any]] = {}
+        self._new: set[str] = set()
+        self._changed: set[str] = set()
+
+    def load(self, connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> None:
+        """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there."""
+        for chunk in chunks(values):
+            for row in connection.execute(select(self._table).where(column.in_(chunk))):
+                self._rows.setdefault(row.id, dict(row._mapping))
+
+    def get(self, row_id: str) -> dict[str, Any] | None:
+        """A row by its id."""
+        return self._rows.get(row_id)
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return iter(list(self._rows.values()))
+
+    def add(self, row: dict[str, Any]) -> dict[str, Any]:
+        """A new row."""
+        self._rows[row["id"]] = row
+        self._new.add(row["id"])
+        return row
+
+    def change(self, row: dict[str, Any], **values: Any) -> None:
+        """Changes a row."""
+        row.update(values)
+        self._changed.add(row["id"])
+
+    def write(self, tx: Tx) -> None:
+        """Writes what is new and what changed."""
+        new = [self._rows[row_id] for row_id in self._rows if row_id in self._new]
+        changed = [row for row_id, row in self._rows.items() if row_id in self._changed and row_id not in self._new]
+        if new:
+            tx.execute(insert(self._table), new)
+        if changed:
+            columns: dict[str, Any] = {
+                column.name: bindparam(f"new_{column.name}") for column in self._table.columns if column.name != "id"
+            }
+            renamed = [{f"new_{name}": value for name, value in row.items()} for row in changed]
+            tx.execute(update(self._table).where(self._table.c.id == bindparam("new_id")).values(columns), renamed)
+        self._new.clear()
+        self._changed.clear()
+
+
+def insert_rows(tx: Tx, table: Table, rows: list[dict[str, Any]]) -> None:
+    """Bulk insert; nothing for an empty list."""
+    if rows:
+        tx.execute(insert(table), rows)
+
+
+def units(connection: Connection) -> list[Row[Any]]:
+    """Every unit, by id."""
+    return list(connection.execute(select(UNITS).order_by(UNITS.c.id)))
+
+
+def subtree(rows: Iterable[Row[Any]], roots: Iterable[str]) -> list[str]:
+    """Units and all below them, by id."""
+    children: dict[str, list[str]] = {}
+    for row in rows:
+        children.setdefault(row.parent, []).append(row.id)
+    found: dict[str, None] = {}
+    waiting = list(roots)
+    while waiting:
+        unit = waiting.pop()
+        if unit not in found:
+            found[unit] = None
+            waiting += children.get(unit, [])
+    return sorted(found)
+
+
+def chunks(values: Iterable[str]) -> Iterator[list[str]]:
+    """Values without repetition, in lists short enough for one IN."""
+    unique = list(dict.fromkeys(values))
+    for start in range(0, len(unique), _IN):
+        yield unique[start : start + _IN]
