@@ -156,7 +156,9 @@ def write_tree(tx: Tx, table: Table, rows: Sequence[Mapping[str, str]]) -> int:
     if new:
         tx.execute(insert(table), new)
     if changed:
-        columns = {column.name: bindparam(f"new_{column.name}") for column in table.columns if column.name != "path"}
+        columns: dict[str, Any] = {
+            column.name: bindparam(f"new_{column.name}") for column in table.columns if column.name != "path"
+        }
         renamed = [{f"new_{name}": value for name, value in row.items()} for row in changed]
         tx.execute(update(table).where(table.c.path == bindparam("new_path")).values(columns), renamed)
     if (new or changed) and not tx.execute(update(TREES).values(revision=TREES.c.revision + 1)).rowcount:
@@ -203,7 +205,7 @@ def update_events(tx: Tx, rows: list[dict[str, object]]) -> None:
     """Bulk update of whole rows of events, by id."""
     if rows:
         names = [name for name in rows[0] if name != "id"]
-        columns = {name: bindparam(f"new_{name}") for name in names}
+        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
         renamed = [{f"new_{name}": value for name, value in row.items()} for row in rows]
         tx.execute(update(EVENTS).where(EVENTS.c.id == bindparam("new_id")).values(columns), renamed)
 

@@ -9,11 +9,12 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2, unit_pb2
 from huiyin_chassis.clock import micros_to_timestamp
+from sqlalchemy import RowMapping
 
 from huiyin_casework.model.steps import State, legal_steps
 from huiyin_casework.store import NO_DEADLINE
 
-Fields = Mapping[str, Any]
+Fields = Mapping[str, Any] | RowMapping
 
 
 def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False) -> case_pb2.Case:

@@ -1,0 +1,91 @@
+"""Problem documents (RFC 9457) of domain errors."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+from huiyin_chassis.errors import DomainError
+
+from huiyin_gateway import codec
+from huiyin_gateway.routes import NoRoute
+
+Headers = list[tuple[bytes, bytes]]
+
+_STATUS: Final = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.FAILED_PRECONDITION: 400,
+    grpc.StatusCode.OUT_OF_RANGE: 400,
+    grpc.StatusCode.UNAUTHENTICATED: 401,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.ALREADY_EXISTS: 409,
+    grpc.StatusCode.ABORTED: 409,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
+    grpc.StatusCode.CANCELLED: 499,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.DEADLINE_EXCEEDED: 504,
+    grpc.StatusCode.UNIMPLEMENTED: 501,
+}
+_BY_REASON: Final = {
+    "BODY_TOO_LARGE": 413,
+    "CONTENT_TYPE": 415,
+    "METHOD_NOT_ALLOWED": 405,
+    "ROUTE_UNKNOWN": 404,
+    "CURSOR_UNKNOWN": 410,
+    "CURSOR_EXPIRED": 410,
+}
+_TITLES: Final = {
+    400: "The request cannot be used",
+    401: "Sign in",
+    403: "Not allowed",
+    404: "Not found",
+    405: "Method not allowed",
+    409: "Conflict",
+    410: "Gone",
+    412: "Changed meanwhile",
+    413: "Too large",
+    415: "Content type not taken",
+    429: "Too many requests",
+    499: "Cancelled",
+    500: "Internal error",
+    501: "Not implemented",
+    503: "Not available now",
+    504: "Took too long",
+}
+
+
+def status_of(error: DomainError, *, if_match: bool = False) -> int:
+    """The HTTP status of an error. `if_match`: the client sent If-Match, so that a stale etag is 412."""
+    if error.reason == "STALE_ETAG" and if_match:
+        return 412
+    return _BY_REASON.get(error.reason) or _STATUS.get(error.code, 500)
+
+
+def problem(error: DomainError, *, if_match: bool = False, trace_id: str = "") -> tuple[int, Headers, bytes]:
+    """Status, headers and body of the answer to an error."""
+    status = status_of(error, if_match=if_match)
+    document: dict[str, Any] = {
+        "type": f"urn:huiyin:problem:{error.reason}",
+        "title": _TITLES.get(status, "Error"),
+        "status": status,
+        "detail": error.message,
+        "reason": error.reason,
+    }
+    if error.metadata:
+        document["metadata"] = error.metadata
+    if error.violations:
+        document["violations"] = [
+            {"field": codec.camel(item.field), "description": item.description, "reason": item.reason}
+            for item in error.violations
+        ]
+    if trace_id:
+        document["traceId"] = trace_id
+    headers = [(b"content-type", b"application/problem+json")]
+    if status == 401:
+        headers.append((b"www-authenticate", b'Bearer realm="huiyin"'))
+    if status in (429, 503):
+        headers.append((b"retry-after", b"1"))
+    if isinstance(error, NoRoute) and error.allowed:
+        headers.append((b"allow", ", ".join(error.allowed).encode()))
+    return status, headers, codec.dumps(document)

@@ -1,0 +1,165 @@
+"""Routes of HTTP to methods, read from the google.api.http options of the contracts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Final
+
+from google.api import annotations_pb2
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from huiyin_chassis.errors import DomainError
+from huiyin.type.v1 import options_pb2
+
+from huiyin_gateway.codec import message_class
+
+_VERBS: Final = ("get", "put", "post", "delete", "patch")
+_PART = re.compile(r"\{(?P<field>[a-z_.]+)(?:=(?P<pattern>[^}]+))?\}|(?P<literal>[^/{}]+)")
+
+
+class Kind(Enum):
+    """How a method's messages flow."""
+
+    UNARY = "unary"
+    UPLOAD = "upload"
+    STREAM = "stream"
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One route to one method."""
+
+    part: str
+    """Which process serves it: collector, analyzer, casework, notifier or gateway."""
+    method: MethodDescriptor
+    verb: str
+    """The HTTP method, in capitals."""
+    template: str
+    segments: tuple[str, ...]
+    """Literals and "*"."""
+    suffix: str
+    """The custom verb after ":", "" for none."""
+    captures: tuple[tuple[str, int, int], ...]
+    """Field path, and the segments from and to which it takes."""
+    body: str
+    kind: Kind
+    permission: str
+    public: bool
+    request_type: type[Message] = field(repr=False)
+    response_type: type[Message] = field(repr=False)
+
+    @property
+    def path(self) -> str:
+        """The full gRPC name of the method, as a path."""
+        return f"/{self.method.containing_service.full_name}/{self.method.name}"
+
+
+class NoRoute(DomainError):
+    """No method is served there; `allowed` are the HTTP methods that are, for an answer of 405."""
+
+    def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
+        if allowed:
+            why = f"{path} takes {', '.join(allowed)} only"
+            super().__init__("METHOD_NOT_ALLOWED", why)
+        else:
+            super().__init__("ROUTE_UNKNOWN", f"nothing is served at {path}; /v1/openapi.json lists what is")
+        self.allowed = allowed
+
+
+@dataclass
+class _Node:
+    children: dict[str, _Node] = field(default_factory=dict)
+    bindings: dict[tuple[str, str], Binding] = field(default_factory=dict)
+
+
+class Router:
+    """Finds the binding of a request."""
+
+    def __init__(self, bindings: Iterable[Binding]) -> None:
+        self.bindings = list(bindings)
+        self._root = _Node()
+        for binding in self.bindings:
+            node = self._root
+            for segment in binding.segments:
+                node = node.children.setdefault(segment, _Node())
+            node.bindings[binding.verb, binding.suffix] = binding
+
+    def match(self, verb: str, path: str) -> tuple[Binding, list[tuple[str, str]]]:
+        """The binding, and the fields that the path gives. Raises NoRoute."""
+        segments = path.strip("/").split("/")
+        last, _, suffix = segments[-1].rpartition(":")
+        allowed: list[str] = []
+        # A name may hold a colon of its own, so the path is also tried as it stands.
+        for parts, action in (([*segments[:-1], last], suffix), (segments, "")) if last else ((segments, ""),):
+            for node in _walk(self._root, parts, 0):
+                found = node.bindings.get((verb, action))
+                if found is not None:
+                    return found, [(name, "/".join(parts[start:end])) for name, start, end in found.captures]
+                allowed += [each for each, custom in node.bindings if custom == action]
+        raise NoRoute(path, tuple(sorted(set(allowed))))
+
+
+def _walk(node: _Node, segments: list[str], at: int) -> Iterator[_Node]:
+    """Nodes that the segments lead to, literals before wildcards."""
+    if at == len(segments):
+        yield node
+        return
+    literal = node.children.get(segments[at])
+    if literal is not None:
+        yield from _walk(literal, segments, at + 1)
+    wildcard = node.children.get("*")
+    if wildcard is not None and segments[at]:
+        yield from _walk(wildcard, segments, at + 1)
+
+
+def bindings_of(part: str, service: ServiceDescriptor) -> Iterator[Binding]:
+    """Every route that a service's contract declares."""
+    for method in service.methods:
+        options = method.GetOptions()
+        rule = options.Extensions[annotations_pb2.http]
+        access = options.Extensions[options_pb2.access]
+        for each in (rule, *rule.additional_bindings):
+            verb = each.WhichOneof("pattern")
+            if verb in _VERBS:
+                yield _binding(part, method, verb, getattr(each, verb), each.body, access)
+
+
+def _binding(
+    part: str, method: MethodDescriptor, verb: str, template: str, body: str, access: options_pb2.Access
+) -> Binding:
+    path, suffix = template, ""
+    if ":" in template.rpartition("}")[2]:
+        path, _, suffix = template.rpartition(":")
+    segments: list[str] = []
+    captures: list[tuple[str, int, int]] = []
+    for match in _PART.finditer(path):
+        if match["literal"]:
+            segments.append(match["literal"])
+            continue
+        pattern = (match["pattern"] or "*").split("/")
+        captures.append((match["field"], len(segments), len(segments) + len(pattern)))
+        segments += pattern
+    return Binding(
+        part,
+        method,
+        verb.upper(),
+        template,
+        tuple(segments),
+        suffix,
+        tuple(captures),
+        body,
+        _kind(method),
+        access.permission,
+        access.public,
+        message_class(method.input_type.full_name),
+        message_class(method.output_type.full_name),
+    )
+
+
+def _kind(method: Any) -> Kind:
+    if method.client_streaming:
+        return Kind.UPLOAD
+    return Kind.STREAM if method.server_streaming else Kind.UNARY

@@ -1,0 +1,279 @@
+"""First tables."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "assignments",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("unit_id", sa.Text(), nullable=False),
+        sa.Column("lead", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "unit_id"),
+    )
+    op.create_index("assignments_by_unit", "assignments", ["unit_id"], unique=False)
+    op.create_table(
+        "cases",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("lead_unit", sa.Text(), nullable=False),
+        sa.Column("suggested_unit", sa.Text(), nullable=False),
+        sa.Column("inquiry_count", sa.BigInteger(), nullable=False),
+        sa.Column("deadline", sa.BigInteger(), nullable=False),
+        sa.Column("extended", sa.Boolean(), nullable=False),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.Column("assign_time", sa.BigInteger(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.Column("close_time", sa.BigInteger(), nullable=False),
+        sa.Column("predecessor", sa.Text(), nullable=False),
+        sa.Column("merged_into", sa.Text(), nullable=False),
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("standing_reply", sa.Text(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("contacts_destroyed", sa.Boolean(), nullable=False),
+        sa.Column("entry_count", sa.BigInteger(), nullable=False),
+        sa.Column("head_hash", sa.LargeBinary(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("cases_by_deadline", "cases", ["deadline"], unique=False)
+    op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
+    op.create_index("cases_by_state", "cases", ["state", "deadline"], unique=False)
+    op.create_table(
+        "changes",
+        sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("commit_time", sa.BigInteger(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("resource_type", sa.Text(), nullable=False),
+        sa.Column("resource", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sequence"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "contacts",
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("sealed", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("inquiry_id"),
+    )
+    op.create_table(
+        "cursors",
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("cursor", sa.Text(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("consumer"),
+    )
+    op.create_table(
+        "entries",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("step", sa.Text(), nullable=False),
+        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), nullable=False),
+        sa.Column("details", sa.Text(), nullable=False),
+        sa.Column("text_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("previous", sa.LargeBinary(), nullable=False),
+        sa.Column("hash", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "number"),
+    )
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("title", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("case_count", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "feed",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("epoch", sa.Text(), nullable=False),
+        sa.Column("expired_through", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "inquiries",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("post", sa.Text(), nullable=True),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("channel", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("return_path", sa.Integer(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.Column("receive_time", sa.BigInteger(), nullable=False),
+        sa.Column("deadline", sa.BigInteger(), nullable=False),
+        sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.Column("answer_time", sa.BigInteger(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("receipt_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("post"),
+        sa.UniqueConstraint("receipt_hash"),
+    )
+    op.create_index("inquiries_by_case", "inquiries", ["case_id"], unique=False)
+    op.create_index("inquiries_by_deadline", "inquiries", ["deadline"], unique=False)
+    op.create_index("inquiries_by_external_id", "inquiries", ["external_id"], unique=False)
+    op.create_index("inquiries_by_receipt_time", "inquiries", ["receive_time"], unique=False)
+    op.create_table(
+        "members",
+        sa.Column("unit_id", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("roles", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("unit_id", "account"),
+    )
+    op.create_index("members_by_account", "members", ["account"], unique=False)
+    op.create_table(
+        "notes",
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("case_id", "number"),
+    )
+    op.create_table(
+        "operations",
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.Column("operation", sa.LargeBinary(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("name"),
+    )
+    op.create_index("operations_by_owner", "operations", ["done", "owner"], unique=False)
+    op.create_table(
+        "outbox",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("payload", sa.LargeBinary(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("next_time", sa.BigInteger(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("outbox_by_state", "outbox", ["method", "state", "id"], unique=False)
+    op.create_index(
+        "outbox_waiting",
+        "outbox",
+        ["method", "key", "next_time"],
+        unique=False,
+        sqlite_where=sa.text("attempts > 0"),
+        postgresql_where=sa.text("attempts > 0"),
+    )
+    op.create_table(
+        "parked_changes",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("consumer", sa.Text(), nullable=False),
+        sa.Column("resource", sa.Text(), nullable=False),
+        sa.Column("epoch", sa.Text(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("change", sa.LargeBinary(), nullable=False),
+        sa.Column("error", sa.Text(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("consumer", "epoch", "sequence", name="parked_changes_once"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("parked_changes_by_resource", "parked_changes", ["consumer", "resource", "sequence"], unique=False)
+    op.create_table(
+        "policies",
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "version"),
+    )
+    op.create_table(
+        "replies",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("reviewer", sa.Text(), nullable=False),
+        sa.Column("approver", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("review_time", sa.BigInteger(), nullable=False),
+        sa.Column("approve_time", sa.BigInteger(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("replies_by_case", "replies", ["case_id", "create_time"], unique=False)
+    op.create_table(
+        "requests",
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("method", sa.Text(), nullable=False),
+        sa.Column("request_id", sa.Text(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("response", sa.LargeBinary(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("subject", "method", "request_id"),
+    )
+    op.create_index("requests_by_time", "requests", ["create_time"], unique=False)
+    op.create_table(
+        "tasks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("other_case", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("note", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("complete_time", sa.BigInteger(), nullable=False),
+        sa.Column("completer", sa.Text(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("tasks_by_case", "tasks", ["case_id", "state"], unique=False)
+    op.create_index("tasks_by_state", "tasks", ["state", "create_time"], unique=False)
+    op.create_table(
+        "units",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("parent", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Text(), nullable=False),
+        sa.Column("desk", sa.Boolean(), nullable=False),
+        sa.Column("places", sa.Text(), nullable=False),
+        sa.Column("topics", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
