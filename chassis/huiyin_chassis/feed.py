@@ -128,7 +128,7 @@ class Feed:
     def head(self, connection: Connection) -> str:
         """The cursor of all that this transaction sees; read it with a list to watch on from there."""
         state = _state(connection)
-        return _cursor(state.epoch, state.head)
+        return cursor_of(state.epoch, state.head)
 
     async def expire(self, before: datetime) -> int:
         """Drops the changes made before that time; cursors that point among them expire. Returns how many."""
@@ -173,7 +173,7 @@ class Feed:
             caught_up = False
         position = max(after, state.head) if caught_up else batch.changes[-1].sequence
         batch.caught_up = caught_up
-        batch.cursor = _cursor(epoch, position)
+        batch.cursor = cursor_of(epoch, position)
         return batch, position
 
 
@@ -223,7 +223,8 @@ def _unknown() -> OutOfRange:
     return OutOfRange("CURSOR_UNKNOWN", "this cursor is not of this feed; list again, then watch from the list")
 
 
-def _cursor(epoch: str, sequence: int) -> str:
+def cursor_of(epoch: str, sequence: int) -> str:
+    """The cursor of a place in a feed."""
     return base64.urlsafe_b64encode(f"{epoch}:{sequence}".encode()).decode().rstrip("=")
 
 

@@ -90,7 +90,7 @@ def set_text(message: Message, path: str, text: str) -> None:
 
 
 def field_of(descriptor: Any, name: str, path: str) -> FieldDescriptor:
-    """The field that goes by a name, as written in the contract or in JSON. Raises InvalidArgument, naming the nearest."""
+    """The field of a name, as in the contract or in JSON. Raises InvalidArgument, which names the nearest."""
     field: FieldDescriptor | None = descriptor.fields_by_name.get(name) or descriptor.fields_by_camelcase_name.get(name)
     if field is None:
         known = [each.json_name for each in descriptor.fields]
@@ -156,7 +156,9 @@ def _message_encoder(descriptor: Any) -> Encode:
         for name, json_name, convert in maps:
             values = getattr(message, name)
             if values:
-                result[json_name] = {_key(key): values[key] if convert is None else convert(values[key]) for key in values}
+                result[json_name] = {
+                    _key(key): values[key] if convert is None else convert(values[key]) for key in values
+                }
         return result
 
     return encode

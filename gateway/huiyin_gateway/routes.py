@@ -11,8 +11,8 @@ from typing import Any, Final
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
-from huiyin_chassis.errors import DomainError
 from huiyin.type.v1 import options_pb2
+from huiyin_chassis.errors import DomainError
 
 from huiyin_gateway.codec import message_class
 

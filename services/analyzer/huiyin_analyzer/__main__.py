@@ -17,9 +17,10 @@ from huiyin_chassis.policies import Policies
 from huiyin_chassis.server import Server, Service
 
 from huiyin_analyzer.config import AnalyzerSettings
+from huiyin_analyzer.holds import Holds
 from huiyin_analyzer.service import AnalyzerServicer, check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
-from huiyin_analyzer.worker import Analysis, Holds, relist
+from huiyin_analyzer.worker import Analysis, relist
 
 _GRADING = Path(__file__).parent / "data" / "grading.yaml"
 _KINDS = ("post.created", "post.updated", "post.purged")

@@ -31,9 +31,9 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import ColumnElement, Connection, Table, and_, or_, select, true, update
 
 from huiyin_analyzer import resources, store
+from huiyin_analyzer.holds import hold_posts
 from huiyin_analyzer.model.assessment import PolicyError, parse_grading
 from huiyin_analyzer.store import EVENTS, PLACES, POSTS, TOPICS, AnalyzerStore
-from huiyin_analyzer.worker import hold_posts
 
 _EVENT_FIELDS: dict[str, Compare] = {
     "grade": enum_field(EVENTS.c.grade, grade_pb2.Grade, "GRADE_"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -12,21 +12,18 @@ from typing import Any
 import structlog
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.collector.v1 import post_pb2
-from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
 from huiyin.type.v1 import feed_pb2
-from huiyin_chassis import client
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.consumer import FeedPosition
 from huiyin_chassis.errors import Unavailable
 from huiyin_chassis.feed import unpack
-from huiyin_chassis.identity import Signer
 from huiyin_chassis.ids import derived_id
-from huiyin_chassis.outbox import OutboxRow
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, select, update
 
 from huiyin_analyzer import resources, store
+from huiyin_analyzer.holds import hold_posts
 from huiyin_analyzer.model.assessment import Grading, Verdict, parse_grading
 from huiyin_analyzer.model.events import Event, Joiner, Post
 from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading, terms_of
@@ -36,8 +33,6 @@ log = structlog.get_logger(__name__)
 
 _Row = dict[str, object]
 
-_HOLD = "SetPostHold"
-_HELD_AT_ONCE = 1000
 _TITLE_CHARACTERS = 60
 _DAY = 86_400_000_000
 
@@ -317,35 +312,6 @@ def _voice_day(post: post_pb2.Post) -> bytes:
         return b""
     day = timestamp_to_micros(post.collect_time) // _DAY
     return hashlib.blake2b(post.voice, key=day.to_bytes(4, "big"), digest_size=8).digest()
-
-
-def hold_posts(tx: Tx, post_ids: Sequence[str], *, held: bool, request_id: str) -> None:
-    """Leaves it to the outbox to tell the collector which posts are held."""
-    for start in range(0, len(post_ids), _HELD_AT_ONCE):
-        names = [f"posts/{post_id}" for post_id in post_ids[start : start + _HELD_AT_ONCE]]
-        request = post_pb2.SetPostHoldRequest(posts=names, held=held, request_id=derived_id(request_id, str(start)))
-        tx.outbox.add(_HOLD, request.SerializeToString(), request.request_id, key="holds")
-
-
-class Holds:
-    """Sends holds to the collector."""
-
-    def __init__(self, stub: CollectorServiceAsyncStub, signer: Signer) -> None:
-        self._stub = stub
-        self._signer = signer
-
-    @property
-    def handlers(self) -> dict[str, Callable[[Sequence[OutboxRow]], Awaitable[None]]]:
-        """For the outbox's dispatcher."""
-        return {_HOLD: self.send}
-
-    async def send(self, rows: Sequence[OutboxRow]) -> None:
-        """One call a row; each may be repeated without harm."""
-        for row in rows:
-            request = post_pb2.SetPostHoldRequest.FromString(row.payload)
-            await self._stub.SetPostHold(
-                request, metadata=client.metadata(self._signer.own_token()), timeout=client.DEADLINE
-            )
 
 
 async def relist() -> str:

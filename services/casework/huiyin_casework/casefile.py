@@ -38,6 +38,13 @@ from huiyin_casework.store import (
 SYSTEM = "services/casework"
 """The actor of what follows from a change."""
 
+INBOX = "inquiries"
+"""Id of the collector's source that inquiries submitted to us are passed on to."""
+
+CREATE_POST = "BatchCreatePosts"
+SET_HOLD = "SetEventHold"
+"""Methods of the outbox: what casework tells the collector and the analyzer."""
+
 GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
 
 _ANSWERED = inquiry_pb2.Inquiry.STATE_ANSWERED

@@ -15,7 +15,7 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import delete, func, insert, select
 
 from huiyin_casework import resources
-from huiyin_casework.casefile import CaseFiles, Rules
+from huiyin_casework.casefile import SET_HOLD, CaseFiles, Rules
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import (
     AlreadyExtended,
@@ -30,7 +30,6 @@ from huiyin_casework.model.steps import (
 )
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.store import ASSIGNMENTS, CASES, NO_DEADLINE, REPLIES, TASKS, UNITS
-from huiyin_casework.worker import SET_HOLD
 
 _Row = dict[str, Any]
 

@@ -39,7 +39,7 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import ColumnElement, Connection, Select, insert, select, true
 
 from huiyin_casework import offices, resources
-from huiyin_casework.casefile import CaseFiles, Rules, new_inquiry
+from huiyin_casework.casefile import CREATE_POST, INBOX, CaseFiles, Rules, new_inquiry
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain, receipts
 from huiyin_casework.model.clocks import PolicyError, parse_policy
@@ -57,7 +57,6 @@ from huiyin_casework.store import (
     UNITS,
     CaseworkStore,
 )
-from huiyin_casework.worker import CREATE_POST, INBOX
 
 _CASE_FIELDS: dict[str, Compare] = {
     "state": enum_field(CASES.c.state, case_pb2.Case.State, "STATE_"),
@@ -143,12 +142,16 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
             raise InvalidArgument("text", "is empty; say what is asked", "REQUIRED")
         key = f"{principal.subject}/{request.request_id}"
         inquiry_id = derived_id("submitted", key) if request.request_id else uuid7()
-        # What is remembered for a repetition holds no secret: the receipt is made from the id each time.
+        # What is remembered for a repetition holds no secret: masked texts, no contact, and no receipt, which is made
+        # from the id each time.
+        masked = inquiry_pb2.SubmitInquiryRequest(
+            subject=mask_text(request.subject), text=mask_text(request.text), channel=channel
+        )
         response = await self._store.write_once(
             request.request_id,
             "SubmitInquiry",
-            request,
-            lambda tx: self._submit(tx, inquiry_id, channel, request),
+            masked,
+            lambda tx: self._submit(tx, inquiry_id, masked, request.contact),
             inquiry_pb2.SubmitInquiryResponse,
             subject=principal.subject,
         )
@@ -159,17 +162,17 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         self,
         tx: Tx,
         inquiry_id: str,
-        channel: inquiry_pb2.Inquiry.Channel.ValueType,
-        request: inquiry_pb2.SubmitInquiryRequest,
+        masked: inquiry_pb2.SubmitInquiryRequest,
+        contact: str,
     ) -> inquiry_pb2.SubmitInquiryResponse:
         files = CaseFiles(tx, self._rules)
-        subject, text = mask_text(request.subject), mask_text(request.text)
+        subject, text = masked.subject, masked.text
         row = files.inquiries.add(
             new_inquiry(
                 inquiry_id,
                 subject=subject,
                 text=text,
-                channel=channel,
+                channel=masked.channel,
                 received=tx.now_us,
                 source=f"sources/{INBOX}",
                 external_id=inquiry_id,
@@ -180,8 +183,8 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         )
         files.tell_inquiry(row, "inquiry.received")
         files.write()
-        if request.contact.strip():
-            tx.execute(insert(CONTACTS), {"inquiry_id": inquiry_id, "sealed": self._secrets.seal(request.contact)})
+        if contact.strip():
+            tx.execute(insert(CONTACTS), {"inquiry_id": inquiry_id, "sealed": self._secrets.seal(contact)})
         published = micros_to_timestamp(tx.now_us)
         post = post_pb2.Post(external_id=inquiry_id, subject=subject, text=text, publish_time=published)
         tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))

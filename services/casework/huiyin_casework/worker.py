@@ -25,7 +25,16 @@ from huiyin_chassis.outbox import OutboxRow
 from huiyin_chassis.store import Tx
 from sqlalchemy import delete, select
 
-from huiyin_casework.casefile import GRADE_NAMES, SYSTEM, CaseFiles, Rules, new_inquiry
+from huiyin_casework.casefile import (
+    CREATE_POST,
+    GRADE_NAMES,
+    INBOX,
+    SET_HOLD,
+    SYSTEM,
+    CaseFiles,
+    Rules,
+    new_inquiry,
+)
 from huiyin_casework.model.following import (
     CASE_GRADES,
     Consequence,
@@ -38,12 +47,6 @@ from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.store import CASES, CONTACTS, INQUIRIES, CaseworkStore, chunks
 
 log = structlog.get_logger(__name__)
-
-INBOX = "inquiries"
-"""Id of the collector's source that inquiries submitted to us are passed on to."""
-
-CREATE_POST = "BatchCreatePosts"
-SET_HOLD = "SetEventHold"
 
 _DAY = 86_400_000_000
 _DESTROY_EVERY_SECONDS = 600.0

@@ -18,7 +18,7 @@ from huiyin_analyzer.model.phrases import Phrases
 try:
     import rjieba as _words
 except ImportError:  # no wheel for this machine: jieba itself, with the same dictionary, sixteen times slower
-    import jieba as _words
+    import jieba as _words  # type: ignore[no-redef]
 
 _READ_CHARACTERS: Final = 800
 """How much of a text is read for terms: what it is about stands at its beginning."""
