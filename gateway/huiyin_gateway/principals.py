@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import grpc
-from huiyin.casework.v1.casework_service_pb2_grpc import CaseworkServiceAsyncStub
 from huiyin.casework.v1.unit_pb2 import LookupReachRequest, Reach
 from huiyin_chassis import client, clock
 from huiyin_chassis.errors import Unauthenticated, from_rpc_error
 from huiyin_chassis.identity import ANONYMOUS, Principal, Signer, permissions_of
 
 from huiyin_gateway.store import GatewayStore, account_of_key, hash_of
+
+if TYPE_CHECKING:
+    from huiyin.casework.v1.casework_service_pb2_grpc import CaseworkServiceAsyncStub
+
 
 _FRESH: Final = timedelta(seconds=60)
 """How long a principal is used before account and reach are looked up again."""

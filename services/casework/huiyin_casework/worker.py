@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
 from huiyin.analyzer.v1 import event_pb2
-from huiyin.analyzer.v1.analyzer_service_pb2_grpc import AnalyzerServiceAsyncStub
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
-from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import client
 from huiyin_chassis.clock import timestamp_to_micros
@@ -45,6 +43,11 @@ from huiyin_casework.model.following import (
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.store import CASES, CONTACTS, INQUIRIES, CaseworkStore, chunks
+
+if TYPE_CHECKING:
+    from huiyin.analyzer.v1.analyzer_service_pb2_grpc import AnalyzerServiceAsyncStub
+    from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
+
 
 log = structlog.get_logger(__name__)
 
