@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_
 
 from huiyin_chassis.errors import InvalidArgument
 
@@ -60,7 +60,7 @@ def page(
 
 def total(connection: Connection, query: Select[Any]) -> int:
     """How many rows a query has altogether."""
-    return connection.scalar(select(func.count()).select_from(query.order_by(None).subquery())) or 0
+    return connection.scalar(query.with_only_columns(func.count(), maintain_column_froms=True).order_by(None)) or 0
 
 
 def _after(order: Sequence[Order], values: list[Any]) -> ColumnElement[bool]:

@@ -29,8 +29,8 @@ def assessment(verdict: Verdict, policy_version: int) -> assessment_pb2.Assessme
     return message
 
 
-def event(row: Row[Any] | Any) -> event_pb2.Event:
-    """An event from its row, or from anything with the same attributes."""
+def event(row: Row[Any] | Any, judged: assessment_pb2.Assessment | None = None) -> event_pb2.Event:
+    """An event from its row, or from anything with the same attributes; `judged` saves reading its assessment."""
     message = event_pb2.Event(
         name=f"events/{row.id}",
         title=row.title,
@@ -45,8 +45,10 @@ def event(row: Row[Any] | Any) -> event_pb2.Event:
         drill=row.drill,
         hold=row.hold,
         revision=row.revision,
+        assessment=judged,
     )
-    message.assessment.MergeFromString(row.assessment)
+    if judged is None:
+        message.assessment.MergeFromString(row.assessment)
     return message
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.store import Store, Tx
 from huiyin_chassis.tables import POLICIES, define_tables
 from sqlalchemy import (
@@ -25,7 +26,6 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    bindparam,
     func,
     insert,
     select,
@@ -153,14 +153,8 @@ def write_tree(tx: Tx, table: Table, rows: Sequence[Mapping[str, str]]) -> int:
     known = {row.path: dict(row._mapping) for row in tx.execute(select(table))}
     new = [row for row in rows if row["path"] not in known]
     changed = [row for row in rows if row["path"] in known and known[row["path"]] != row]
-    if new:
-        tx.execute(insert(table), new)
-    if changed:
-        columns: dict[str, Any] = {
-            column.name: bindparam(f"new_{column.name}") for column in table.columns if column.name != "path"
-        }
-        renamed = [{f"new_{name}": value for name, value in row.items()} for row in changed]
-        tx.execute(update(table).where(table.c.path == bindparam("new_path")).values(columns), renamed)
+    insert_many(tx.connection, table, new)
+    update_many(tx.connection, table, changed, key="path")
     if (new or changed) and not tx.execute(update(TREES).values(revision=TREES.c.revision + 1)).rowcount:
         tx.execute(insert(TREES), {"id": 1, "revision": 1})
     return len(new) + len(changed)
@@ -193,21 +187,6 @@ def post_ids_of(connection: Connection, event_ids: Sequence[str]) -> list[str]:
         query = select(POSTS.c.id).where(POSTS.c.event_id.in_(chunk)).order_by(POSTS.c.number)
         found += connection.scalars(query)
     return found
-
-
-def insert_rows(tx: Tx, table: Table, rows: list[dict[str, object]]) -> None:
-    """Bulk insert; nothing for an empty list."""
-    if rows:
-        tx.execute(insert(table), rows)
-
-
-def update_events(tx: Tx, rows: list[dict[str, object]]) -> None:
-    """Bulk update of whole rows of events, by id."""
-    if rows:
-        names = [name for name in rows[0] if name != "id"]
-        columns: dict[str, Any] = {name: bindparam(f"new_{name}") for name in names}
-        renamed = [{f"new_{name}": value for name, value in row.items()} for row in rows]
-        tx.execute(update(EVENTS).where(EVENTS.c.id == bindparam("new_id")).values(columns), renamed)
 
 
 def chunks(ids: Iterable[str]) -> Iterator[list[str]]:

@@ -13,6 +13,7 @@ import structlog
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin.type.v1 import feed_pb2
+from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.consumer import FeedPosition
 from huiyin_chassis.errors import Unavailable
@@ -245,10 +246,11 @@ class _Batch:
 
     def _tell_event(self, kind: str, touched: _Touched) -> None:
         row = touched.row
-        row["assessment"] = resources.assessment(touched.verdict, self._policy_version).SerializeToString()
+        judged = resources.assessment(touched.verdict, self._policy_version)
+        row["assessment"] = judged.SerializeToString()
         row["update_time"] = self._tx.now_us
         row["revision"] = revision = int(str(row["revision"])) + 1
-        message = resources.event(SimpleNamespace(**row))
+        message = resources.event(SimpleNamespace(**row), judged)
         self._tx.changes.add(kind, message.name, revision, message, drill=bool(row["drill"]))
         touched.told = True
 
@@ -261,9 +263,10 @@ class _Batch:
         for touched in self._touched.values():
             if not touched.told:
                 self._tell_event("event.updated", touched)
-        store.insert_rows(self._tx, POSTS, list(self._new.values()))
-        store.insert_rows(self._tx, EVENTS, [touched.row for touched in self._touched.values() if touched.new])
-        store.update_events(self._tx, [touched.row for touched in self._touched.values() if not touched.new])
+        connection = self._tx.connection
+        insert_many(connection, POSTS, list(self._new.values()))
+        insert_many(connection, EVENTS, [touched.row for touched in self._touched.values() if touched.new])
+        update_many(connection, EVENTS, [touched.row for touched in self._touched.values() if not touched.new])
         held = {event_id for event_id, touched in self._touched.items() if touched.row["hold"]}
         joined = [post_id for post_id, row in self._new.items() if row["event_id"] in held]
         if joined:

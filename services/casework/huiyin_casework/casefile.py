@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
+from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
@@ -339,8 +340,8 @@ class CaseFiles:
         """Writes everything; the last thing that a work does."""
         for rows in (self.events, self.cases, self.inquiries, self.replies, self.tasks):
             rows.write(self.tx)
-        store.insert_rows(self.tx, ENTRIES, self._entries)
-        store.insert_rows(self.tx, NOTES, self._notes)
+        insert_many(self.tx.connection, ENTRIES, self._entries)
+        insert_many(self.tx.connection, NOTES, self._notes)
         self._entries, self._notes = [], []
 
 

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from huiyin.casework.v1 import unit_pb2
+from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.errors import FieldViolation, InvalidArgument
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.store import MEMBERS, UNITS
@@ -44,7 +45,7 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
     for chunk in store.chunks(ids):
         tx.execute(delete(UNITS).where(UNITS.c.id.in_(chunk)))
         tx.execute(delete(MEMBERS).where(MEMBERS.c.unit_id.in_(chunk)))
-    store.insert_rows(tx, UNITS, [_row(unit) for unit in changed])
+    insert_many(tx.connection, UNITS, [_row(unit) for unit in changed])
     members = [
         {
             "unit_id": unit.name.removeprefix("units/"),
@@ -54,8 +55,7 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
         for unit in changed
         for member in unit.members
     ]
-    if members:
-        tx.execute(insert(MEMBERS), members)
+    insert_many(tx.connection, MEMBERS, members)
     return len(changed)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.store import Store, Tx
 from huiyin_chassis.tables import define_tables
 from sqlalchemy import (
@@ -25,10 +26,7 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
-    bindparam,
-    insert,
     select,
-    update,
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -280,22 +278,10 @@ class Rows:
         """Writes what is new and what changed."""
         new = [self._rows[row_id] for row_id in self._rows if row_id in self._new]
         changed = [row for row_id, row in self._rows.items() if row_id in self._changed and row_id not in self._new]
-        if new:
-            tx.execute(insert(self._table), new)
-        if changed:
-            columns: dict[str, Any] = {
-                column.name: bindparam(f"new_{column.name}") for column in self._table.columns if column.name != "id"
-            }
-            renamed = [{f"new_{name}": value for name, value in row.items()} for row in changed]
-            tx.execute(update(self._table).where(self._table.c.id == bindparam("new_id")).values(columns), renamed)
+        insert_many(tx.connection, self._table, new)
+        update_many(tx.connection, self._table, changed)
         self._new.clear()
         self._changed.clear()
-
-
-def insert_rows(tx: Tx, table: Table, rows: list[dict[str, Any]]) -> None:
-    """Bulk insert; nothing for an empty list."""
-    if rows:
-        tx.execute(insert(table), rows)
 
 
 def units(connection: Connection) -> list[Row[Any]]:

@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock, ids
+from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from huiyin_chassis.store import Store, Tx, insert_new
 from huiyin_chassis.tables import define_tables
@@ -315,7 +316,7 @@ def _receive_distinct(tx: Tx, source: Row[Any], posts: Sequence[MaskedPost]) -> 
         body = _change_body(outcome.post_id, revision, source, post)
         tx.changes.add_bytes(kind, f"{_PREFIX}{outcome.post_id}", revision, _POST_TYPE, body, drill=post.drill)
     if created:
-        tx.execute(insert(POSTS), created)
+        insert_many(tx.connection, POSTS, created)
     if edited:
         tx.execute(_KEEP_PAST, [{"post": row["post"]} for row in edited])
         tx.execute(_EDIT, edited)

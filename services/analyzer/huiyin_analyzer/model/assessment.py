@@ -76,12 +76,13 @@ class Grading:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
+        self._reads = tuple(dict.fromkeys(name for rule in rules for name in rule.reads))
         self._fired: dict[tuple[float, ...], tuple[Rule, ...]] = {}
 
     def assess(self, figures: Mapping[str, float]) -> Verdict:
         """Grades figures as `Event.figures` gives them."""
-        # Most events are of one post and have the same few figures; those are not computed anew.
-        key = tuple(figures.values())
+        # Most events are of a few posts and have the same few figures; those are not computed anew.
+        key = tuple([figures[name] for name in self._reads])
         fired = self._fired.get(key)
         if fired is None:
             variables = _variables(figures)

@@ -16,19 +16,22 @@ from bisect import bisect_left, bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Final
 
 from huiyin_analyzer.model.text import Harm, Intent
 
-LIKENESS: Final = 0.27
+LIKENESS: Final = 0.23
 """Cosine from which a post belongs to an event."""
 _PRIOR_POSTS: Final = 2000.0
 _PRIOR_SHARE: Final = 0.0005
 """A term never seen counts as seen in this share of so many posts: early in a feed everything would seem rare."""
-_INDEXED_TERMS: Final = 12
-_LONGEST_LIST: Final = 200
+_TERMS: Final = 64
+"""The weightiest terms of a post are compared; the rest is noise that costs time."""
+_INDEXED_TERMS: Final = 10
+_LONGEST_LIST: Final = 60
 """A term that so many events share tells nothing of which of them it is."""
-_CANDIDATES: Final = 8
+_CANDIDATES: Final = 3
 _MOST_TERMS: Final = 400
 _KEPT_TERMS: Final = 200
 _DAY: Final = 86_400_000_000
@@ -131,24 +134,23 @@ class Joiner:
 
     def __init__(self) -> None:
         self._posts = 0
-        self._seen: Counter[str] = Counter()
+        self._seen: dict[str, int] = {}
         self._centres: dict[str, _Centre] = {}
         self._index: dict[str, list[str]] = {}
 
     def join(self, terms: Mapping[str, float], new_id: str) -> str:
         """The event that a post with these terms belongs to: one that is there, or `new_id`. The post is added."""
         weights = self._weigh(terms)
-        rarest = self._rarest(weights)
-        event = self._nearest(weights, rarest) or new_id
-        self._add(event, weights, rarest)
+        event = self._nearest(weights) or new_id
+        self._add(event, weights)
         return event
 
     def add(self, terms: Mapping[str, float], event: str) -> None:
         """Adds a post whose event is known."""
-        weights = self._weigh(terms)
-        self._add(event, weights, self._rarest(weights))
+        self._add(event, self._weigh(terms))
 
     def _weigh(self, terms: Mapping[str, float]) -> dict[str, float]:
+        """The weightiest terms of a post with their weights, from the weightiest."""
         self._posts += 1
         seen, total = self._seen, self._posts + _PRIOR_POSTS
         floor = 1.0 + _PRIOR_POSTS * _PRIOR_SHARE
@@ -158,15 +160,12 @@ class Joiner:
             count = seen.get(term, 0)
             weights[term] = weight * log(total / (count + floor))
             seen[term] = count + 1
-        return weights
+        # The sort is stable: of terms as weighty, the one that came first in the text comes first.
+        return {term: weights[term] for term in sorted(weights, key=weights.__getitem__, reverse=True)[:_TERMS]}
 
-    @staticmethod
-    def _rarest(weights: dict[str, float]) -> list[str]:
-        return sorted(weights, key=lambda term: (-weights[term], term))[:_INDEXED_TERMS]
-
-    def _nearest(self, weights: dict[str, float], rarest: list[str]) -> str:
+    def _nearest(self, weights: dict[str, float]) -> str:
         votes: dict[str, float] = {}
-        for term in rarest:
+        for term in islice(weights, _INDEXED_TERMS):
             events = self._index.get(term, ())
             if len(events) <= _LONGEST_LIST:
                 weight = weights[term]
@@ -174,18 +173,19 @@ class Joiner:
                     votes[event] = votes.get(event, 0.0) + weight
         if not votes:
             return ""
-        length = math.sqrt(sum(weight * weight for weight in weights.values())) or 1.0
+        length = math.sqrt(sum([weight * weight for weight in weights.values()])) or 1.0
         best, likeness = "", LIKENESS
         for event in sorted(votes, key=votes.__getitem__, reverse=True)[:_CANDIDATES]:
             centre = self._centres[event]
-            get = centre.weights.get
-            product = sum(weight * get(term, 0.0) for term, weight in weights.items())
+            sums = centre.weights
+            # In the order of the post's terms, so that the same posts always give the same sum to the last bit.
+            product = sum([weights[term] * sums[term] for term in weights if term in sums])
             cosine = product / (length * math.sqrt(centre.square))
             if cosine > likeness:
                 best, likeness = event, cosine
         return best
 
-    def _add(self, event: str, weights: dict[str, float], rarest: list[str]) -> None:
+    def _add(self, event: str, weights: dict[str, float]) -> None:
         centre = self._centres.get(event)
         if centre is None:
             self._centres[event] = _Centre(weights, sum(weight * weight for weight in weights.values()) or 1.0)
@@ -198,7 +198,7 @@ class Joiner:
             centre.square = square
             if len(sums) > _MOST_TERMS:
                 self._shorten(centre)
-        for term in rarest:
+        for term in islice(weights, _INDEXED_TERMS):
             events = self._index.setdefault(term, [])
             # Kept sorted, so that looking for an event in a long list stays cheap.
             at = bisect_left(events, event)
