@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import uuid
 from typing import Final
 
 import uuid_utils
 
-_HUIYIN: Final = uuid.UUID("6f1b9f0e-3c5d-5a43-9a0c-2f0d6c7c1a11")
+_HUIYIN: Final = uuid_utils.UUID("6f1b9f0e-3c5d-5a43-9a0c-2f0d6c7c1a11")
 """The namespace of all derived ids; fixed for ever, or repeated creations would make doubles."""
 
 
@@ -18,4 +17,4 @@ def uuid7() -> str:
 
 def derived_id(namespace: str, key: str) -> str:
     """The id that `key` has within `namespace`, for ever the same (RFC 9562, section 5.5)."""
-    return str(uuid.uuid5(_HUIYIN, f"{namespace}\x00{key}"))
+    return str(uuid_utils.uuid5(_HUIYIN, f"{namespace}\x00{key}"))

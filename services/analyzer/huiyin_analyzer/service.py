@@ -150,8 +150,7 @@ class AnalyzerServicer(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
         ids = [name.removeprefix("events/") for name in request.events]
 
         def write(tx: Tx) -> event_pb2.SetEventHoldResponse:
-            known = store.events_by_id(tx.connection, ids)
-            changed = [row for row in known.values() if row.hold != request.hold]
+            changed = [row for row in store.holds_of(tx.connection, ids) if row.hold != request.hold]
             for chunk in store.chunks(row.id for row in changed):
                 tx.execute(update(EVENTS).where(EVENTS.c.id.in_(chunk)).values(hold=request.hold))
             # Between open and assigned nothing changes for the posts.

@@ -180,6 +180,12 @@ def events_by_id(connection: Connection, ids: Iterable[str]) -> dict[str, Row[An
     }
 
 
+def holds_of(connection: Connection, ids: Iterable[str]) -> list[Row[str, int]]:
+    """(id, hold) of events, of those that are there."""
+    query = select(EVENTS.c.id, EVENTS.c.hold)
+    return [row for chunk in chunks(ids) for row in connection.execute(query.where(EVENTS.c.id.in_(chunk)))]
+
+
 def post_ids_of(connection: Connection, event_ids: Sequence[str]) -> list[str]:
     """The posts of events, in the order of joining."""
     found: list[str] = []

@@ -208,7 +208,7 @@ class CaseFiles:
     # What happens to cases
 
     def open_case(self, event: dict[str, Any], predecessor: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Opens a case for an event; after a published one, a successor that is offered its reply."""
+        """Opens a case for an event; after a published one, a successor that is offered its reply. Tell of it then."""
         number = event["case_count"] + 1
         now = self.tx.now_us
         standing = predecessor["reply_id"] if predecessor else ""
@@ -249,7 +249,6 @@ class CaseFiles:
             details["predecessor"] = predecessor["id"]
             self.record(predecessor, "case.linked", SYSTEM, {"successor": case["id"]})
         self.record(case, "case.opened", SYSTEM, details)
-        self.tell(case, "case.opened")
         self.opened.append(event["id"])
         return case
 

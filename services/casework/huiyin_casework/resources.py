@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -170,6 +171,7 @@ def named(collection: str, value: str) -> str:
     return f"{collection}/{value}" if value else ""
 
 
+@lru_cache(maxsize=4096)
 def time(micros: int) -> Timestamp | None:
-    """A timestamp of microseconds since the epoch; none of 0."""
+    """A timestamp of microseconds since the epoch; none of 0. It is shared: copy it into messages, do not change it."""
     return micros_to_timestamp(micros) if micros else None

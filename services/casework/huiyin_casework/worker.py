@@ -91,7 +91,7 @@ class Following:
         if row is None:
             row = files.events.add(_event_row(event))
             if GRADE_NAMES[row["grade"]] in CASE_GRADES:
-                files.open_case(row)
+                files.tell(files.open_case(row), "case.opened")
         else:
             self._changed(files, row, event)
         if kind == "event.merged" and event.merged_into:
@@ -116,13 +116,13 @@ class Following:
         large = GRADE_NAMES[row["grade"]] in CASE_GRADES
         if case is None:
             if large:
-                files.open_case(row)
+                files.tell(files.open_case(row), "case.opened")
             return
         happening = Happening.GRADE_RISES if row["grade"] > before else Happening.GRADE_FALLS
         todo = consequence(happening, state_of(case))
         if todo == Consequence.OPEN_SUCCESSOR:
             if large:
-                files.open_case(row, predecessor=case)
+                files.tell(files.open_case(row, predecessor=case), "case.opened")
         elif todo != Consequence.NOTHING:
             files.regrade(case, row["grade"])
 
@@ -173,13 +173,13 @@ class Following:
     @staticmethod
     def _joined(files: CaseFiles, inquiry: _Row, event: _Row) -> None:
         """An inquiry without a case came to an event."""
-        case = files.case_of(event)
+        case, kind = files.case_of(event), "case.inquiry_joined"
         if case is None:
-            case = files.open_case(event)
+            case, kind = files.open_case(event), "case.opened"
         elif consequence(Happening.INQUIRY_JOINS, state_of(case)) == Consequence.OPEN_SUCCESSOR:
-            case = files.open_case(event, predecessor=case)
+            case, kind = files.open_case(event, predecessor=case), "case.opened"
         files.add_inquiry(case, inquiry)
-        files.tell(case, "case.inquiry_joined")
+        files.tell(case, kind)
 
     def _moved(self, files: CaseFiles, inquiry: _Row, event: _Row) -> None:
         """The post of an inquiry that has a case belongs to another event now, or again to its own."""

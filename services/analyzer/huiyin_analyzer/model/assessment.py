@@ -76,21 +76,25 @@ class Grading:
 
     def __init__(self, rules: tuple[Rule, ...]) -> None:
         self.rules = rules
-        self._reads = tuple(dict.fromkeys(name for rule in rules for name in rule.reads))
-        self._fired: dict[tuple[float, ...], tuple[Rule, ...]] = {}
+        # Figures are mostly small counts: what a rule said of the same ones is not computed anew.
+        self._answers: list[tuple[Rule, dict[tuple[float, ...], bool]]] = [(rule, {}) for rule in rules]
 
     def assess(self, figures: Mapping[str, float]) -> Verdict:
         """Grades figures as `Event.figures` gives them."""
-        # Most events are of a few posts and have the same few figures; those are not computed anew.
-        key = tuple([figures[name] for name in self._reads])
-        fired = self._fired.get(key)
-        if fired is None:
-            variables = _variables(figures)
-            fired = tuple(rule for rule in self.rules if rule.program.execute(variables) is True)
-            if len(self._fired) >= _REMEMBERED:
-                self._fired.clear()
-            self._fired[key] = fired
-        return Verdict(fired[0].grade if fired else GRADES["ORDINARY"], fired, figures)
+        fired: list[Rule] = []
+        variables: dict[str, Any] | None = None
+        for rule, answers in self._answers:
+            key = tuple([figures[name] for name in rule.reads])
+            answer = answers.get(key)
+            if answer is None:
+                variables = variables or _variables(figures)
+                answer = rule.program.execute(variables) is True
+                if len(answers) >= _REMEMBERED:
+                    answers.clear()
+                answers[key] = answer
+            if answer:
+                fired.append(rule)
+        return Verdict(fired[0].grade if fired else GRADES["ORDINARY"], tuple(fired), figures)
 
 
 def parse_grading(body: str) -> Grading:

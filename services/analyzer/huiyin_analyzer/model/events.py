@@ -12,7 +12,7 @@ events (`add`), gives the same state.
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_right, insort
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,7 +21,7 @@ from typing import Final
 
 from huiyin_analyzer.model.text import Harm, Intent
 
-LIKENESS: Final = 0.23
+LIKENESS: Final = 0.24
 """Cosine from which a post belongs to an event."""
 _PRIOR_POSTS: Final = 2000.0
 _PRIOR_SHARE: Final = 0.0005
@@ -121,10 +121,11 @@ class Event:
         }
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Centre:
     """The sum of the weights of an event's posts, and the square of its length."""
 
+    event: str
     weights: dict[str, float]
     square: float
 
@@ -136,7 +137,7 @@ class Joiner:
         self._posts = 0
         self._seen: dict[str, int] = {}
         self._centres: dict[str, _Centre] = {}
-        self._index: dict[str, list[str]] = {}
+        self._index: dict[str, list[_Centre]] = {}
 
     def join(self, terms: Mapping[str, float], new_id: str) -> str:
         """The event that a post with these terms belongs to: one that is there, or `new_id`. The post is added."""
@@ -164,31 +165,32 @@ class Joiner:
         return {term: weights[term] for term in sorted(weights, key=weights.__getitem__, reverse=True)[:_TERMS]}
 
     def _nearest(self, weights: dict[str, float]) -> str:
-        votes: dict[str, float] = {}
+        votes: dict[_Centre, float] = {}
         for term in islice(weights, _INDEXED_TERMS):
-            events = self._index.get(term, ())
-            if len(events) <= _LONGEST_LIST:
+            centres = self._index.get(term, ())
+            if len(centres) <= _LONGEST_LIST:
                 weight = weights[term]
-                for event in events:
-                    votes[event] = votes.get(event, 0.0) + weight
+                for centre in centres:
+                    votes[centre] = votes.get(centre, 0.0) + weight
         if not votes:
             return ""
         length = math.sqrt(sum([weight * weight for weight in weights.values()])) or 1.0
         best, likeness = "", LIKENESS
-        for event in sorted(votes, key=votes.__getitem__, reverse=True)[:_CANDIDATES]:
-            centre = self._centres[event]
+        # Of events with as many votes, the one found first comes first; ids, which chance makes, decide nothing.
+        for centre in sorted(votes, key=votes.__getitem__, reverse=True)[:_CANDIDATES]:
             sums = centre.weights
             # In the order of the post's terms, so that the same posts always give the same sum to the last bit.
             product = sum([weights[term] * sums[term] for term in weights if term in sums])
             cosine = product / (length * math.sqrt(centre.square))
             if cosine > likeness:
-                best, likeness = event, cosine
+                best, likeness = centre.event, cosine
         return best
 
     def _add(self, event: str, weights: dict[str, float]) -> None:
         centre = self._centres.get(event)
         if centre is None:
-            self._centres[event] = _Centre(weights, sum(weight * weight for weight in weights.values()) or 1.0)
+            square = sum([weight * weight for weight in weights.values()]) or 1.0
+            centre = self._centres[event] = _Centre(event, weights, square)
         else:
             sums, square = centre.weights, centre.square
             for term, weight in weights.items():
@@ -199,11 +201,9 @@ class Joiner:
             if len(sums) > _MOST_TERMS:
                 self._shorten(centre)
         for term in islice(weights, _INDEXED_TERMS):
-            events = self._index.setdefault(term, [])
-            # Kept sorted, so that looking for an event in a long list stays cheap.
-            at = bisect_left(events, event)
-            if (at == len(events) or events[at] != event) and len(events) <= _LONGEST_LIST:
-                events.insert(at, event)
+            centres = self._index.setdefault(term, [])
+            if len(centres) <= _LONGEST_LIST and centre not in centres:
+                centres.append(centre)
 
     @staticmethod
     def _shorten(centre: _Centre) -> None:

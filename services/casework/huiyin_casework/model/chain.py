@@ -17,6 +17,7 @@ SALT_BYTES = 16
 GENESIS = bytes(32)
 """The previous hash of an entry number 1."""
 
+_CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _SEALING_STEP = "case.closed"
 AFTER_SEALING: frozenset[str] = frozenset({"contacts.destroyed", "texts.destroyed", "case.linked"})
 """What may still happen to a sealed case: forgetting, and being pointed at by a successor."""
@@ -49,7 +50,7 @@ class BrokenChain(Exception):
 
 def canonical(details: Mapping[str, object]) -> str:
     """Details as canonical JSON: sorted keys, no spaces, characters as they are."""
-    return json.dumps(details, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _CANONICAL.encode(details)
 
 
 def text_digest(salt: bytes, text: str) -> bytes:
