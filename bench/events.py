@@ -55,8 +55,11 @@ def _labelled(found: texts.Texts) -> dict[str, set[str]]:
     name = "matters.json" if found.origin.startswith("samples") else "events-dev.json"
     folder = texts.SAMPLES if name == "matters.json" else Path(os.environ.get("EVAL_DATA") or texts.REAL)
     content = json.loads((folder / name).read_text("utf-8"))
-    known = set(found.ids)
-    return {title: set(map(str, members)) & known for title, members in content.items()}
+    # Repeated samples have the number of their copy behind a hyphen.
+    return {
+        title: {identity for identity in found.ids if identity.partition("-")[0] in set(map(str, members))}
+        for title, members in content.items()
+    }
 
 
 def _f1(found: set[str], labelled: set[str]) -> float:

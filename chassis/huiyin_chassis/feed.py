@@ -9,12 +9,11 @@ from __future__ import annotations
 import base64
 import binascii
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
-from google.protobuf import any_pb2, timestamp_pb2
 from google.protobuf.message import Message
 from huiyin.type.v1 import feed_pb2
 from sqlalchemy import Connection, delete, func, select, update
@@ -31,7 +30,7 @@ M = TypeVar("M", bound=Message)
 BEGINNING: Final = "beginning"
 """The cursor before the very first change. Refused with CURSOR_EXPIRED once that is not kept any more."""
 
-Join = Callable[[Connection, list[feed_pb2.Change]], None]
+Join = Callable[[Connection, Sequence[feed_pb2.Change]], None]
 
 _URL: Final = "type.googleapis.com/"
 _MAX_BATCH_BYTES: Final = 3_000_000
@@ -152,22 +151,18 @@ class Feed:
         query = _SELECT.where(CHANGES.c.sequence > after, CHANGES.c.sequence <= state.head).limit(self._batch_size)
         if kinds:
             query = query.where(CHANGES.c.kind.in_(kinds))
-        changes = [
-            feed_pb2.Change(
-                sequence=sequence,
-                kind=kind,
-                name=name,
-                revision=revision,
-                commit_time=timestamp_pb2.Timestamp(seconds=time // 1_000_000, nanos=time % 1_000_000 * 1000),
-                drill=drill,
-                resource=any_pb2.Any(type_url=_URL + type_name, value=body),
-            )
-            for sequence, kind, name, revision, time, drill, type_name, body in connection.execute(query)
-        ]
-        caught_up = len(changes) < self._batch_size
-        if join is not None and changes:
-            join(connection, changes)
-        batch = feed_pb2.ChangeBatch(epoch=epoch, changes=changes)
+        # Filled in place: building each change and then the batch would copy every resource twice.
+        batch = feed_pb2.ChangeBatch(epoch=epoch)
+        add = batch.changes.add
+        for sequence, kind, name, revision, time, drill, type_name, body in connection.execute(query):
+            change = add(sequence=sequence, kind=kind, name=name, revision=revision, drill=drill)
+            change.commit_time.seconds = time // 1_000_000
+            change.commit_time.nanos = time % 1_000_000 * 1000
+            change.resource.type_url = _URL + type_name
+            change.resource.value = body
+        caught_up = len(batch.changes) < self._batch_size
+        if join is not None and batch.changes:
+            join(connection, batch.changes)
         while batch.ByteSize() > _MAX_BATCH_BYTES and len(batch.changes) > 1:
             del batch.changes[len(batch.changes) // 2 :]
             caught_up = False

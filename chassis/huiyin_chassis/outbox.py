@@ -26,6 +26,10 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _INSERT: Final = (
+    "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time) VALUES ({0})"
+)
+
+_INSERT: Final = (
     "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time) VALUES ({})"
 )
 
@@ -65,11 +69,7 @@ class OutboxWriter:
     def flush(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Writes rows in their order."""
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 9)
-        connection.exec_driver_sql(
-            "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time)"
-            f" VALUES ({marks})",
-            rows,
-        )
+        connection.exec_driver_sql(_INSERT.format(marks), rows)
 
 
 @dataclass(frozen=True, slots=True)

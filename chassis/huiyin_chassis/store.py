@@ -632,4 +632,5 @@ def insert_new(connection: Connection, table: Table) -> Insert:
     """INSERT … ON CONFLICT DO NOTHING: its rowcount tells whether the row is new."""
     if connection.dialect.name == "sqlite":
         return sqlite.insert(table).on_conflict_do_nothing()
-    return postgresql.insert(table).on_conflict_do_nothing()
+    # psycopg's count of rows is given away otherwise.
+    return postgresql.insert(table).on_conflict_do_nothing().execution_options(preserve_rowcount=True)

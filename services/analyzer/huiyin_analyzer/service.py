@@ -10,7 +10,7 @@ from huiyin.analyzer.v1 import analyzer_service_pb2_grpc, event_pb2, place_pb2, 
 from huiyin.type.v1 import feed_pb2, grade_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
 from huiyin_chassis.errors import FieldViolation, InvalidArgument, NotFound
-from huiyin_chassis.feed import Feed, pack, unpack
+from huiyin_chassis.feed import Feed
 from huiyin_chassis.filters import (
     Compare,
     boolean_field,
@@ -307,23 +307,19 @@ def _reach(principal: Principal) -> ColumnElement[bool]:
     return and_(true(), *clauses)
 
 
-def _join_texts(connection: Connection, changes: list[feed_pb2.Change]) -> None:
+def _join_texts(connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
     """Puts subject and text into the memberships whose authors expect an answer."""
-    waiting: list[tuple[feed_pb2.Change, event_pb2.Membership]] = []
+    waiting: dict[str, list[feed_pb2.Change]] = {}
     for change in changes:
         if change.kind.startswith("membership."):
-            membership = unpack(change, event_pb2.Membership)
-            if membership.expects_answer:
-                waiting.append((change, membership))
-    if not waiting:
-        return
-    texts = {}
-    for chunk in store.chunks(membership.post.removeprefix("posts/") for _, membership in waiting):
-        query = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.id.in_(chunk))
-        texts.update({row.id: (row.subject, row.text) for row in connection.execute(query)})
-    for change, membership in waiting:
-        membership.subject, membership.text = texts.get(membership.post.removeprefix("posts/"), ("", ""))
-        pack(change, membership)
+            waiting.setdefault(change.name.removeprefix("memberships/"), []).append(change)
+    query = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.expects_answer)
+    for chunk in store.chunks(waiting):
+        for post_id, subject, text in connection.execute(query.where(POSTS.c.id.in_(chunk))):
+            joined = event_pb2.Membership(subject=subject, text=text).SerializeToString()
+            for change in waiting[post_id]:
+                # A message appended to a message is the two of them merged.
+                change.resource.value += joined
 
 
 def _check_paths(tx: Tx, table: Table, collection: str, names: Sequence[str]) -> None:

@@ -11,11 +11,12 @@ from huiyin.casework.v1.casework_service_pb2_grpc import add_CaseworkServiceServ
 from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceStub
 from huiyin_chassis import client, process
 from huiyin_chassis.consumer import Consumer
+from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Signer
 from huiyin_chassis.migrate import migrate
 from huiyin_chassis.outbox import Dispatcher
 from huiyin_chassis.policies import Policies
-from huiyin_chassis.server import Server, Service
+from huiyin_chassis.server import Server, Service, Worker
 from huiyin_chassis.store import Tx
 
 from huiyin_casework import offices
@@ -24,16 +25,18 @@ from huiyin_casework.config import CaseworkSettings
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer, check_clocks
 from huiyin_casework.store import MIGRATIONS, CaseworkStore
-from huiyin_casework.worker import ContactDestroyer, Following, Outbox, relist
+from huiyin_casework.worker.following import Following
+from huiyin_casework.worker.forgetting import Forgetting
+from huiyin_casework.worker.listing import Listing
+from huiyin_casework.worker.sending import Sending
 
 _CLOCKS = Path(__file__).parent / "data" / "clocks.yaml"
 
 
-async def serve(settings: CaseworkSettings) -> None:
-    """Serves until it is told to stop."""
+async def wire(settings: CaseworkSettings) -> tuple[Server, dict[str, Worker], CaseworkStore]:
+    """The server, its background loops and its open store."""
     store = CaseworkStore(settings.database_url)
     await store.open()
-    signer = Signer("casework", settings.key_file)
     policies = Policies({"clocks": check_clocks})
 
     def seed(tx: Tx) -> None:
@@ -41,31 +44,36 @@ async def serve(settings: CaseworkSettings) -> None:
         offices.seed(tx)
 
     await store.write(seed)
+    signer = Signer("casework", settings.key_file)
     collector = CollectorServiceStub(client.connect(settings.collector_address))
     analyzer = AnalyzerServiceStub(client.connect(settings.analyzer_address))
-    rules = Rules(policies)
+    feed, rules = Feed(store), Rules(policies)
+    following = Following(rules)
     consumer = Consumer(
         store,
         "analyzer.events",
         watch=lambda cursor: analyzer.WatchEvents(
             WatchEventsRequest(cursor=cursor), metadata=client.metadata(signer.own_token())
         ),
-        apply=Following(rules).apply,
-        relist=relist,
+        apply=following.apply,
+        relist=Listing(store, following, analyzer, signer).relist,
     )
-    dispatcher = Dispatcher(store, Outbox(collector, analyzer, signer).handlers)
-    server = Server(
-        "casework",
-        settings,
-        [
-            Service(
-                casework_service_pb2.DESCRIPTOR.services_by_name["CaseworkService"],
-                add_CaseworkServiceServicer_to_server,
-                CaseworkServicer(store, policies, rules, Secrets(settings.secrets)),
-            )
-        ],
+    service = Service(
+        casework_service_pb2.DESCRIPTOR.services_by_name["CaseworkService"],
+        add_CaseworkServiceServicer_to_server,
+        CaseworkServicer(store, feed, policies, rules, Secrets(settings.secrets)),
     )
-    workers = {"events": consumer.run, "outbox": dispatcher.run, "contacts": ContactDestroyer(store, rules).run}
+    workers: dict[str, Worker] = {
+        "events": consumer.run,
+        "outbox": Dispatcher(store, Sending(collector, analyzer, signer).handlers).run,
+        "forgetting": Forgetting(store, feed, rules, following, settings.feed_days).run,
+    }
+    return Server("casework", settings, [service]), workers, store
+
+
+async def serve(settings: CaseworkSettings) -> None:
+    """Serves until it is told to stop."""
+    server, workers, store = await wire(settings)
     await server.run(workers, store)
 
 

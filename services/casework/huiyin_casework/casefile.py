@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
+from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
-from huiyin_chassis.ids import derived_id
+from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.model import chain
@@ -33,6 +34,7 @@ from huiyin_casework.store import (
     NOTES,
     REPLIES,
     TASKS,
+    Fields,
     Rows,
 )
 
@@ -50,33 +52,47 @@ GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
 
 _ANSWERED = inquiry_pb2.Inquiry.STATE_ANSWERED
 
+_HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
+    State.REGISTERED: event_pb2.EVENT_HOLD_OPEN,
+    State.CLOSED: event_pb2.EVENT_HOLD_UNSPECIFIED,
+    State.MERGED: event_pb2.EVENT_HOLD_UNSPECIFIED,
+}
+"""What a case asks of its event; in every other state, that a unit works on it."""
+
 
 class Rules:
-    """The clock policy and the units in force, compiled; kept from work to work while they stay the same."""
+    """The clock policy and the units in force, compiled; read when a work first asks, kept while they stay the same."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
-        self._version = -1
+        self._clocks = ""
+        self._calendar = WorkingCalendar(parse_policy(""))
         self._units: list[Any] = []
         self._proposals: dict[tuple[str, str], str] = {}
-        self.calendar = WorkingCalendar(parse_policy(""))
+        self._policy_from: Connection | None = None
+        self._units_from: Connection | None = None
 
-    def refresh(self, connection: Connection) -> None:
-        """Reads what is in force; one small query each."""
-        policy = self._policies.active(connection, "clocks")
-        if policy.version != self._version:
-            self.calendar = WorkingCalendar(parse_policy(policy.body))
-            self._version = policy.version
-        units = store.units(connection)
-        if units != self._units:
-            self._units = units
-            self._proposals.clear()
+    def consult(self, connection: Connection) -> None:
+        """From here on, what is in force in this connection's transaction."""
+        self._policy_from = self._units_from = connection
+
+    @property
+    def calendar(self) -> WorkingCalendar:
+        """Working time by the clock policy."""
+        if self._policy_from is not None:
+            clocks = self._policies.active(self._policy_from, "clocks").body
+            if clocks != self._clocks:
+                self._calendar = WorkingCalendar(parse_policy(clocks))
+                self._clocks = clocks
+            self._policy_from = None
+        return self._calendar
 
     def answer_by(self, received: int, *, urgent: bool, extended: bool) -> int:
         """The deadline of an inquiry received then."""
-        policy = self.calendar.policy
+        calendar = self.calendar
+        policy = calendar.policy
         days = policy.urgent_working_days if urgent else policy.answer_working_days
-        return self.calendar.deadline_micros(received, policy.extended_working_days if extended else days)
+        return calendar.deadline_micros(received, policy.extended_working_days if extended else days)
 
     def is_urgent(self, grade: int) -> bool:
         """Whether inquiries of an event of this grade are urgent."""
@@ -84,12 +100,18 @@ class Rules:
 
     def suggested_unit(self, topic: str, place: str) -> str:
         """The unit that topic and place suggest, "" for none."""
+        if self._units_from is not None:
+            units = store.units(self._units_from)
+            if units != self._units:
+                self._units = units
+                self._proposals.clear()
+            self._units_from = None
         found = self._proposals.get((topic, place))
         if found is None:
-            units = [
+            competences = [
                 Competence(row.id, tuple(json.loads(row.topics)), tuple(json.loads(row.places))) for row in self._units
             ]
-            found = propose([topic] if topic else [], [place] if place else [], units).lead
+            found = propose([topic] if topic else [], [place] if place else [], competences).lead
             self._proposals[topic, place] = found
         return found
 
@@ -98,7 +120,7 @@ class CaseFiles:
     """The cases, inquiries and events of one work."""
 
     def __init__(self, tx: Tx, rules: Rules) -> None:
-        rules.refresh(tx.connection)
+        rules.consult(tx.connection)
         self.tx = tx
         self.rules = rules
         self.events = Rows(EVENTS)
@@ -106,11 +128,11 @@ class CaseFiles:
         self.inquiries = Rows(INQUIRIES)
         self.replies = Rows(REPLIES)
         self.tasks = Rows(TASKS)
-        self.opened: list[str] = []
-        """Events whose case was opened in this work."""
-        self._entries: list[dict[str, Any]] = []
-        self._notes: list[dict[str, Any]] = []
+        self._entries: list[Fields] = []
+        self._notes: list[Fields] = []
         self._assisting: dict[str, list[str]] = {}
+        self._opened: dict[str, None] = {}
+        self._held: dict[str, None] = {}
 
     # Loading
 
@@ -118,21 +140,31 @@ class CaseFiles:
         """Loads events and the latest case of each."""
         wanted = list(ids)
         self.events.load(self.tx.connection, EVENTS.c.id, wanted)
-        self.cases.load(
-            self.tx.connection,
-            CASES.c.id,
-            [row["case_id"] for event in wanted if (row := self.events.get(event)) and row["case_id"]],
-        )
+        rows = filter(None, map(self.events.get, wanted))
+        self.cases.load(self.tx.connection, CASES.c.id, [row["case_id"] for row in rows if row["case_id"]])
 
-    def load_inquiries_of(self, case_id: str) -> list[dict[str, Any]]:
+    def load_inquiries_of(self, case_id: str) -> list[Fields]:
         """The inquiries of a case, in the order in which they were received."""
         self.inquiries.load(self.tx.connection, INQUIRIES.c.case_id, [case_id])
         found = [row for row in self.inquiries if row["case_id"] == case_id]
         return sorted(found, key=lambda row: (row["receive_time"], row["id"]))
 
-    def case_of(self, event: dict[str, Any]) -> dict[str, Any] | None:
+    def event(self, event_id: str) -> Fields | None:
+        """An event; of one that was merged away, the one that has its posts now."""
+        row = self.events.find(self.tx.connection, event_id)
+        if row is not None and row["merged_into"]:
+            row = self.events.find(self.tx.connection, row["merged_into"])
+        return row
+
+    def case(self, case_id: str) -> Fields:
+        """A case that is known to be there."""
+        row = self.cases.find(self.tx.connection, case_id)
+        assert row is not None, f"cases/{case_id} is named by another row, and cases are never deleted"
+        return row
+
+    def case_of(self, event: Fields) -> Fields | None:
         """The latest case of an event."""
-        return self.cases.get(event["case_id"]) if event["case_id"] else None
+        return self.case(event["case_id"]) if event["case_id"] else None
 
     def assisting(self, case_id: str) -> list[str]:
         """Units that assist in a case."""
@@ -146,14 +178,7 @@ class CaseFiles:
     # Recording and telling
 
     def record(
-        self,
-        case: dict[str, Any],
-        step: str,
-        actor: str,
-        details: dict[str, object],
-        *,
-        text: str = "",
-        salt: bytes = b"",
+        self, case: Fields, step: str, actor: str, details: dict[str, object], *, text: str = "", salt: bytes = b""
     ) -> int:
         """Adds an entry to a case's chain; returns its number."""
         number = int(case["entry_count"]) + 1
@@ -183,35 +208,36 @@ class CaseFiles:
         self.cases.change(case, entry_count=number, head_hash=entry.hash)
         return number
 
-    def record_with_note(
-        self, case: dict[str, Any], step: str, actor: str, details: dict[str, object], note: str
-    ) -> None:
+    def record_with_note(self, case: Fields, step: str, actor: str, details: dict[str, object], note: str) -> None:
         """The same with what somebody wrote beside it: the note is kept apart, its digest in the chain."""
         salt = os.urandom(chain.SALT_BYTES) if note else b""
         number = self.record(case, step, actor, details, text=note, salt=salt)
         if note:
             self._notes.append({"case_id": case["id"], "number": number, "text": note, "salt": salt})
 
-    def tell(self, case: dict[str, Any], kind: str) -> None:
+    def tell(self, case: Fields, kind: str) -> None:
         """Adds a change of a case to the feed."""
         self.cases.change(case, revision=case["revision"] + 1, update_time=self.tx.now_us)
         assisting = self.assisting(case["id"]) if case["lead_unit"] else ()
         message = resources.case(case, assisting=assisting)
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
 
-    def tell_inquiry(self, inquiry: dict[str, Any], kind: str) -> None:
+    def tell_inquiry(self, inquiry: Fields, kind: str) -> None:
         """Adds a change of an inquiry to the feed, without its text."""
         self.inquiries.change(inquiry, revision=inquiry["revision"] + 1)
         message = resources.inquiry(inquiry, with_text=False)
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
 
+    def hold(self, event_id: str) -> None:
+        """The analyzer is told at the end of the work what the cases of an event ask of it then."""
+        self._held[event_id] = None
+
     # What happens to cases
 
-    def open_case(self, event: dict[str, Any], predecessor: dict[str, Any] | None = None) -> dict[str, Any]:
-        """Opens a case for an event; after a published one, a successor that is offered its reply. Tell of it then."""
+    def open_case(self, event: Fields, predecessor: Fields | None = None) -> Fields:
+        """Opens a case for an event; after a published one, a successor that is offered its reply."""
         number = event["case_count"] + 1
         now = self.tx.now_us
-        standing = predecessor["reply_id"] if predecessor else ""
         case = self.cases.add(
             {
                 "id": derived_id("case", f"{event['id']}/{number}"),
@@ -232,10 +258,10 @@ class CaseFiles:
                 "assign_time": 0,
                 "publish_time": 0,
                 "close_time": 0,
-                "predecessor": predecessor["id"] if predecessor else "",
+                "predecessor": "",
                 "merged_into": "",
                 "reply_id": "",
-                "standing_reply": f"cases/{predecessor['id']}/replies/{standing}" if predecessor and standing else "",
+                "standing_reply": "",
                 "drill": event["drill"],
                 "contacts_destroyed": False,
                 "entry_count": 0,
@@ -245,14 +271,24 @@ class CaseFiles:
         )
         self.events.change(event, case_id=case["id"], case_count=number)
         details: dict[str, object] = {"event": event["id"], "grade": GRADE_NAMES[event["grade"]]}
-        if predecessor:
+        if predecessor is None:
+            self._opened[event["id"]] = None
+        else:
             details["predecessor"] = predecessor["id"]
-            self.record(predecessor, "case.linked", SYSTEM, {"successor": case["id"]})
+            self._succeed(case, predecessor)
+            self.hold(event["id"])
         self.record(case, "case.opened", SYSTEM, details)
-        self.opened.append(event["id"])
+        self.tell(case, "case.opened")
         return case
 
-    def add_inquiry(self, case: dict[str, Any], inquiry: dict[str, Any]) -> None:
+    def _succeed(self, case: Fields, predecessor: Fields) -> None:
+        """Links a case to the answered one before it, whose reply it is offered."""
+        reply = predecessor["reply_id"]
+        standing = f"cases/{predecessor['id']}/replies/{reply}" if reply else ""
+        self.cases.change(case, predecessor=predecessor["id"], standing_reply=standing)
+        self.record(predecessor, "case.linked", SYSTEM, {"successor": case["id"]})
+
+    def add_inquiry(self, case: Fields, inquiry: Fields) -> None:
         """Puts an inquiry into a case."""
         urgent = case["urgent"]
         deadline = self.rules.answer_by(inquiry["receive_time"], urgent=urgent, extended=case["extended"])
@@ -271,7 +307,7 @@ class CaseFiles:
         )
         self.tell_inquiry(inquiry, "inquiry.updated" if inquiry["revision"] else "inquiry.received")
 
-    def take_inquiry(self, case: dict[str, Any], inquiry: dict[str, Any]) -> None:
+    def take_inquiry(self, case: Fields, inquiry: Fields) -> None:
         """Takes an inquiry out of a case that nobody works on yet, because its post moved to another event."""
         self.record(case, "case.inquiry_moved", SYSTEM, {"inquiry": inquiry["id"]})
         self.inquiries.change(inquiry, case_id="")
@@ -279,7 +315,7 @@ class CaseFiles:
         self.cases.change(case, inquiry_count=case["inquiry_count"] - 1, deadline=_earliest(rest))
         self.tell(case, "case.updated")
 
-    def merge(self, case: dict[str, Any], into: dict[str, Any]) -> None:
+    def merge(self, case: Fields, into: Fields) -> None:
         """Merges a case that nobody works on yet into another."""
         for inquiry in self.load_inquiries_of(case["id"]):
             self.add_inquiry(into, inquiry)
@@ -291,7 +327,23 @@ class CaseFiles:
         self.tell(case, "case.merged")
         self.tell(into, "case.updated")
 
-    def regrade(self, case: dict[str, Any], grade: int) -> None:
+    def follow_on(self, case: Fields, into: Fields, predecessor: Fields | None = None) -> None:
+        """The open case of an event that was merged away follows the event that has its posts now."""
+        details: dict[str, object] = {"from": case["event_id"], "into": into["id"]}
+        if predecessor is not None and not case["predecessor"]:
+            details["predecessor"] = predecessor["id"]
+            self._succeed(case, predecessor)
+        self.cases.change(case, event_id=into["id"])
+        self.events.change(into, case_id=case["id"])
+        self.record(case, "case.event_merged", SYSTEM, details)
+        self.tell(case, "case.updated")
+
+    def link(self, case: Fields, details: dict[str, object]) -> None:
+        """Notes in an answered case what became of its event since; the case itself never moves."""
+        self.record(case, "case.linked", SYSTEM, details)
+        self.tell(case, "case.updated")
+
+    def regrade(self, case: Fields, grade: int) -> None:
         """Takes over an event's grade: clocks are computed anew from the original start, no promise is moved later."""
         before = case["grade"]
         urgent = self.rules.is_urgent(grade)
@@ -309,19 +361,17 @@ class CaseFiles:
         self.record(case, step, SYSTEM, {"from": GRADE_NAMES[before], "to": GRADE_NAMES[grade]})
         self.tell(case, "case.grade_changed")
 
-    def add_task(self, key: str, kind: task_pb2.Task.Kind.ValueType, case: dict[str, Any], **fields: str) -> None:
-        """A task for the desk. `key` makes it the same task whenever it is asked for again."""
-        task_id = derived_id("task", key)
-        self.tasks.load(self.tx.connection, TASKS.c.id, [task_id])
-        if self.tasks.get(task_id) is not None:
-            return
+    # Tasks
+
+    def add_task(self, key: str, kind: task_pb2.Task.Kind.ValueType, case: Fields, **fields: str) -> None:
+        """A task for the desk. Its id is derived from `key`, which is new."""
         empty = dict.fromkeys(
-            ("other_case", "inquiry_id", "source", "external_id", "reply_id", "note", "completer"), ""
+            ("other_case", "event_id", "inquiry_id", "source", "external_id", "reply_id", "note", "completer"), ""
         )
         task = self.tasks.add(
             {
                 **empty,
-                "id": task_id,
+                "id": derived_id("task", key),
                 "kind": kind,
                 "state": task_pb2.Task.STATE_OPEN,
                 "case_id": case["id"],
@@ -332,16 +382,50 @@ class CaseFiles:
                 **fields,
             }
         )
-        message = resources.task(task)
-        self.tx.changes.add("task.created", message.name, message.revision, message, drill=message.drill)
+        self.tell_task(task, case, "task.created")
 
-    def write(self) -> None:
-        """Writes everything; the last thing that a work does."""
+    def task(self, key: str) -> Fields | None:
+        """The task of a key."""
+        return self.tasks.find(self.tx.connection, derived_id("task", key))
+
+    def tell_task(self, task: Fields, case: Fields, kind: str) -> task_pb2.Task:
+        """Adds a change of a task to the feed; returns the task as it is told."""
+        message = resources.task(task, case)
+        self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
+        return message
+
+    # The end
+
+    def write(self, request_id: Callable[[str], str] = lambda effect: uuid7()) -> None:
+        """Writes everything; the last thing that a work does. `request_id` names what goes to the analyzer."""
+        connection = self.tx.connection
         for rows in (self.events, self.cases, self.inquiries, self.replies, self.tasks):
-            rows.write(self.tx)
-        insert_many(self.tx.connection, ENTRIES, self._entries)
-        insert_many(self.tx.connection, NOTES, self._notes)
+            rows.write(connection)
+        insert_many(connection, ENTRIES, self._entries)
+        insert_many(connection, NOTES, self._notes)
         self._entries, self._notes = [], []
+        self._send_holds(request_id)
+
+    def _send_holds(self, request_id: Callable[[str], str]) -> None:
+        levels = dict.fromkeys(self._opened, event_pb2.EVENT_HOLD_OPEN)
+        for chunk in store.chunks(self._held):
+            levels |= dict.fromkeys(chunk, event_pb2.EVENT_HOLD_UNSPECIFIED)
+            of_them = or_(EVENTS.c.id.in_(chunk), EVENTS.c.merged_into.in_(chunk))
+            query = select(CASES.c.state, EVENTS.c.id, EVENTS.c.merged_into).join(
+                EVENTS, EVENTS.c.id == CASES.c.event_id
+            )
+            for row in self.tx.connection.execute(query.where(of_them)):
+                event = row.merged_into or row.id
+                level = _HOLDS.get(state_of(row._mapping), event_pb2.EVENT_HOLD_ASSIGNED)
+                levels[event] = max(levels[event], level)
+        by_level: dict[event_pb2.EventHold.ValueType, list[str]] = {}
+        for event, level in levels.items():
+            by_level.setdefault(level, []).append(f"events/{event}")
+        for level, events in sorted(by_level.items()):
+            request = event_pb2.SetEventHoldRequest(events=events, hold=level)
+            request.request_id = request_id(f"hold-{level}")
+            self.tx.outbox.add(SET_HOLD, request.SerializeToString(), request.request_id, key="holds")
+        self._opened, self._held = {}, {}
 
 
 def new_inquiry(
@@ -352,11 +436,12 @@ def new_inquiry(
     channel: inquiry_pb2.Inquiry.Channel.ValueType,
     received: int,
     **fields: Any,
-) -> dict[str, Any]:
+) -> Fields:
     """The row of an inquiry that no case holds yet."""
     return {
         "id": inquiry_id,
         "case_id": "",
+        "event_id": "",
         "post": None,
         "source": "",
         "external_id": "",
@@ -378,6 +463,6 @@ def new_inquiry(
     }
 
 
-def _earliest(inquiries: Iterable[dict[str, Any]]) -> int:
+def _earliest(inquiries: Iterable[Fields]) -> int:
     """The earliest deadline of those that wait for an answer."""
     return min((row["deadline"] for row in inquiries if row["state"] != _ANSWERED), default=NO_DEADLINE)

@@ -8,6 +8,12 @@ from pathlib import Path
 from huiyin_chassis.config import ProcessSettings, port_number, setting
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("give a whole number of at least 1")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class CaseworkSettings(ProcessSettings):
     """Everything that casework reads from its environment."""
@@ -30,4 +36,7 @@ class CaseworkSettings(ProcessSettings):
         "HUIYIN_SECRETS",
         Path("var/casework/secrets"),
         "Folder of the keys of receipts and contacts; made when missing, shared by replicas.",
+    )
+    feed_days: int = setting(
+        "HUIYIN_FEED_DAYS", 90, "Days that changes are kept for those who follow the feed.", parse=_at_least_one
     )

@@ -6,16 +6,15 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
 from huiyin_chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.identity import Principal
-from huiyin_chassis.ids import derived_id, uuid7
+from huiyin_chassis.ids import uuid7
 from huiyin_chassis.store import Tx
 from sqlalchemy import delete, func, insert, select
 
 from huiyin_casework import resources
-from huiyin_casework.casefile import SET_HOLD, CaseFiles, Rules
+from huiyin_casework.casefile import CaseFiles, Rules
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import (
     AlreadyExtended,
@@ -29,9 +28,7 @@ from huiyin_casework.model.steps import (
     reaches_as_lead,
 )
 from huiyin_casework.resources import state_number, state_of
-from huiyin_casework.store import ASSIGNMENTS, CASES, NO_DEADLINE, REPLIES, TASKS, UNITS
-
-_Row = dict[str, Any]
+from huiyin_casework.store import ASSIGNMENTS, NO_DEADLINE, TASKS, UNITS, Fields
 
 
 class Handling:
@@ -42,10 +39,7 @@ class Handling:
         self._principal = principal
         self._files = CaseFiles(tx, rules)
         case_id = name.removeprefix("cases/")
-        if tx.connection.dialect.name == "postgresql":
-            tx.execute(select(CASES.c.id).where(CASES.c.id == case_id).with_for_update())
-        self._files.cases.load(tx.connection, CASES.c.id, [case_id])
-        case = self._files.cases.get(case_id)
+        case = self._files.cases.find(tx.connection, case_id)
         if case is None or not _may_see(tx, principal, case_id):
             raise NotFound(name)
         if etag and etag != resources.etag(case):
@@ -70,7 +64,7 @@ class Handling:
         self._tx.execute(insert(ASSIGNMENTS), rows)
         details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
-        self._hold(event_pb2.EVENT_HOLD_ASSIGNED)
+        self._hold()
         return self._done(state, "case.assigned", lead_unit=units[0], assign_time=self._tx.now_us)
 
     def accept(self) -> case_pb2.Case:
@@ -81,6 +75,8 @@ class Handling:
 
     def draft(self, text: str) -> case_pb2.Case:
         """The lead unit writes a reply."""
+        if not text.strip():
+            raise InvalidArgument("text", "is empty; write the answer", "REQUIRED")
         state = self._advance(Step.DRAFT)
         before = self._reply(optional=True)
         if before is not None and before["state"] != case_pb2.Reply.STATE_RETURNED:
@@ -170,7 +166,7 @@ class Handling:
                 tasks=str(count),
             )
         self._files.record(self._case, "case.closed", self._actor, {"entries": self._case["entry_count"] + 1})
-        self._hold(event_pb2.EVENT_HOLD_UNSPECIFIED)
+        self._hold()
         return self._done(state, "case.closed", close_time=self._tx.now_us)
 
     def extend(self, reason: str) -> case_pb2.Case:
@@ -204,7 +200,10 @@ class Handling:
         try:
             state = advance(state_of(self._case), step)
         except IllegalStep as error:
-            raise FailedPrecondition("STEP_NOT_POSSIBLE", str(error), state=error.state.value) from error
+            possible = ",".join(legal.step.value for legal in error.legal)
+            raise FailedPrecondition(
+                "STEP_NOT_POSSIBLE", str(error), state=error.state.value, possible=possible
+            ) from error
         lead = self._case["lead_unit"]
         if not reaches_as_lead(step, desk=self._principal.everywhere, units=self._principal.units, lead=lead):
             raise PermissionDenied(
@@ -224,19 +223,18 @@ class Handling:
         """The reply in work; with `optional`, None when there is none."""
         reply_id = self._case["reply_id"]
         if reply_id:
-            self._files.replies.load(self._tx.connection, REPLIES.c.id, [reply_id])
-            return self._files.replies.get(reply_id)
+            return self._files.replies.find(self._tx.connection, reply_id)
         assert optional, "the table lets nobody judge or publish before a draft"
         return None
 
     def _judged(
         self,
         state: State,
-        reply: _Row,
+        reply: Fields,
         passes: bool,
         kind: str,
         passed: case_pb2.Reply.State.ValueType,
-        values: _Row,
+        values: Fields,
         note: str,
     ) -> case_pb2.Case:
         kind = kind if passes else "case.returned"
@@ -244,11 +242,10 @@ class Handling:
         self._files.record_with_note(self._case, kind, self._actor, {"reply": reply["id"]}, note)
         return self._done(state, kind)
 
-    def _hold(self, hold: event_pb2.EventHold.ValueType) -> None:
-        request = event_pb2.SetEventHoldRequest(events=[f"events/{self._case['event_id']}"], hold=hold)
-        key = f"{self._case['id']}/{self._case['revision']}/{hold}"
-        request.request_id = derived_id("hold", key)
-        self._tx.outbox.add(SET_HOLD, request.SerializeToString(), request.request_id, key="holds")
+    def _hold(self) -> None:
+        event = self._files.event(self._case["event_id"])
+        assert event is not None, "a case opens for an event that was told of"
+        self._files.hold(event["id"])
 
     def _done(self, state: State, kind: str, **values: Any) -> case_pb2.Case:
         self._files.cases.change(self._case, state=state_number(state), **values)

@@ -114,7 +114,7 @@ def reply(row: Fields) -> case_pb2.Reply:
 
 
 def entry(row: Fields) -> case_pb2.Entry:
-    """An entry of a chain."""
+    """An entry of a chain, with the note beside it; the note is None where there is none."""
     return case_pb2.Entry(
         name=f"cases/{row['case_id']}/entries/{row['number']}",
         number=row["number"],
@@ -125,11 +125,12 @@ def entry(row: Fields) -> case_pb2.Entry:
         text_digest=row["text_digest"],
         previous_hash=row["previous"],
         hash=row["hash"],
+        note=row["note"] or "",
     )
 
 
-def task(row: Fields) -> task_pb2.Task:
-    """A task."""
+def task(row: Fields, case: Fields) -> task_pb2.Task:
+    """A task of a case."""
     return task_pb2.Task(
         name=f"tasks/{row['id']}",
         kind=row["kind"],
@@ -146,6 +147,10 @@ def task(row: Fields) -> task_pb2.Task:
         completer=row["completer"],
         drill=row["drill"],
         revision=row["revision"],
+        event=named("events", row["event_id"]),
+        title=case["title"],
+        grade=case["grade"],
+        unit=named("units", case["lead_unit"] or case["suggested_unit"]),
     )
 
 

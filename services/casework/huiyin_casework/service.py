@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -36,7 +37,7 @@ from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page, total
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import ColumnElement, Connection, Select, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Select, and_, insert, select, true
 
 from huiyin_casework import offices, resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, CaseFiles, Rules, new_inquiry
@@ -52,6 +53,7 @@ from huiyin_casework.store import (
     CONTACTS,
     ENTRIES,
     INQUIRIES,
+    NOTES,
     REPLIES,
     TASKS,
     UNITS,
@@ -101,6 +103,7 @@ _TASK_FIELDS: dict[str, Compare] = {
     "create_time": time_field(TASKS.c.create_time),
     "drill": boolean_field(TASKS.c.drill),
 }
+_ASKS_FOR_STATE = re.compile(r"\bstate\s*(=|!=|<|>)")
 _TAKEN_DOWN = frozenset({inquiry_pb2.Inquiry.CHANNEL_TELEPHONE, inquiry_pb2.Inquiry.CHANNEL_COUNTER})
 
 
@@ -117,12 +120,12 @@ def check_clocks(body: str) -> None:
 class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
     """Inquiries and receipts, cases and their steps, tasks, units, the clock policy, the feed."""
 
-    def __init__(self, store: CaseworkStore, policies: Policies, rules: Rules, secrets: Secrets) -> None:
+    def __init__(self, store: CaseworkStore, feed: Feed, policies: Policies, rules: Rules, secrets: Secrets) -> None:
         self._store = store
+        self._feed = feed
         self._policies = policies
         self._rules = rules
         self._secrets = secrets
-        self._feed = Feed(store)
 
     # Inquiries
 
@@ -273,7 +276,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         """Cases within the caller's reach; those merged away only when asked for."""
         principal = current_principal()
         query = _cases(principal).where(compile_filter(request.filter, _CASE_FIELDS))
-        if "state" not in request.filter:
+        if not _ASKS_FOR_STATE.search(request.filter):
             query = query.where(CASES.c.state != state_number(State.MERGED))
         order = [*parse_order(request.order_by, _CASE_ORDERS, "deadline"), (CASES.c.id, False)]
 
@@ -371,7 +374,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
             case = _visible_case(connection, principal, request.parent)
             found = page(
                 connection,
-                select(ENTRIES).where(ENTRIES.c.case_id == case["id"]),
+                _entries(case["id"]),
                 [(ENTRIES.c.number, False)],
                 page_size=request.page_size,
                 page_token=request.page_token,
@@ -389,7 +392,6 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
 
         def read(connection: Connection) -> case_pb2.VerifyCaseResponse:
             case = _visible_case(connection, principal, request.name)
-            query = select(ENTRIES).where(ENTRIES.c.case_id == case["id"]).order_by(ENTRIES.c.number)
             entries = [
                 chain.Entry(
                     row.case_id,
@@ -402,12 +404,13 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
                     row.previous,
                     row.hash,
                 )
-                for row in connection.execute(query)
+                for row in connection.execute(_entries(case["id"]).order_by(ENTRIES.c.number))
             ]
             head = entries[-1].hash if entries else chain.GENESIS
             problem = ""
             try:
                 chain.verify(case["id"], entries)
+                chain.verify_texts(entries, _kept_texts(connection, case["id"]))
             except chain.BrokenChain as error:
                 problem = str(error)
             if not problem and (len(entries) != case["entry_count"] or head != case["head_hash"]):
@@ -435,7 +438,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         row = await self._store.read(lambda connection: connection.execute(query).mappings().one_or_none())
         if row is None:
             raise NotFound(request.name)
-        return resources.task(row)
+        return resources.task(row, row)
 
     async def ListTasks(self, request: task_pb2.ListTasksRequest, context: Any) -> task_pb2.ListTasksResponse:
         """Tasks, the oldest first."""
@@ -452,7 +455,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
                 binding=("tasks", request.filter, _scope(principal)),
             )
             return task_pb2.ListTasksResponse(
-                tasks=(resources.task(row._mapping) for row in found.rows),
+                tasks=(resources.task(row._mapping, row._mapping) for row in found.rows),
                 next_page_token=found.next_page_token,
                 total_size=total(connection, query),
             )
@@ -466,8 +469,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         def complete(tx: Tx) -> task_pb2.Task:
             files = CaseFiles(tx, self._rules)
             task_id = request.name.removeprefix("tasks/")
-            files.tasks.load(tx.connection, TASKS.c.id, [task_id])
-            task = files.tasks.get(task_id)
+            task = files.tasks.find(tx.connection, task_id)
             if task is None or tx.execute(_tasks(principal).where(TASKS.c.id == task_id)).first() is None:
                 raise NotFound(request.name)
             if task["state"] != task_pb2.Task.STATE_OPEN:
@@ -480,15 +482,12 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
                 completer=principal.subject,
                 revision=task["revision"] + 1,
             )
-            files.cases.load(tx.connection, CASES.c.id, [task["case_id"]])
-            case = files.cases.get(task["case_id"])
-            assert case is not None, "a task's case is never deleted"
+            case = files.case(task["case_id"])
             if case["state"] != state_number(State.CLOSED):
                 kind = task_pb2.Task.Kind.Name(task["kind"]).removeprefix("KIND_").lower()
                 details: dict[str, object] = {"task": task_id, "kind": kind, "inquiry": task["inquiry_id"]}
                 files.record_with_note(case, "task.completed", principal.subject, details, request.note)
-            message = resources.task(task)
-            tx.changes.add("task.completed", message.name, message.revision, message, drill=message.drill)
+            message = files.tell_task(task, case, "task.completed")
             files.write()
             return message
 
@@ -582,7 +581,28 @@ def _inquiries(principal: Principal) -> Select[Any]:
 
 
 def _tasks(principal: Principal) -> Select[Any]:
-    return select(TASKS).where(_reach(principal, TASKS.c.case_id))
+    of_case = (CASES.c.title, CASES.c.grade, CASES.c.lead_unit, CASES.c.suggested_unit)
+    query = select(TASKS, *of_case).join(CASES, CASES.c.id == TASKS.c.case_id)
+    return query.where(_reach(principal, TASKS.c.case_id))
+
+
+def _entries(case_id: str) -> Select[Any]:
+    beside = and_(NOTES.c.case_id == ENTRIES.c.case_id, NOTES.c.number == ENTRIES.c.number)
+    return (
+        select(ENTRIES, NOTES.c.text.label("note"))
+        .join(NOTES, beside, isouter=True)
+        .where(ENTRIES.c.case_id == case_id)
+    )
+
+
+def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
+    """The texts of a case that are kept, by what their entries say of them."""
+    inquiries = select(INQUIRIES.c.id, INQUIRIES.c.salt, INQUIRIES.c.text).where(INQUIRIES.c.case_id == case_id)
+    replies = select(REPLIES.c.id, REPLIES.c.salt, REPLIES.c.text).where(REPLIES.c.case_id == case_id)
+    notes = select(NOTES.c.number, NOTES.c.salt, NOTES.c.text).where(NOTES.c.case_id == case_id)
+    return chain.Texts(
+        *({row[0]: (row.salt, row.text) for row in connection.execute(query)} for query in (inquiries, replies, notes))
+    )
 
 
 def _visible_case(connection: Connection, principal: Principal, name: str) -> Any:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from huiyin_chassis.bulk import insert_many, update_many
-from huiyin_chassis.store import Store, Tx
+from huiyin_chassis.store import Store
 from huiyin_chassis.tables import define_tables
 from sqlalchemy import (
     BigInteger,
@@ -27,6 +27,7 @@ from sqlalchemy import (
     Table,
     Text,
     select,
+    text,
 )
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -53,9 +54,17 @@ EVENTS = Table(
     _text("topic"),
     _text("place"),
     Column("drill", Boolean, nullable=False),
-    # Its latest case, "" while it has none, and how many it has had.
+    # Its latest case, "" while it has none, and how many were opened for it.
     _text("case_id"),
     Column("case_count", Integer, nullable=False),
+    # The event that has its posts now, "" while it has them itself. Never one that was merged away too.
+    _text("merged_into"),
+    Index(
+        "events_merged",
+        "merged_into",
+        sqlite_where=text("merged_into <> ''"),
+        postgresql_where=text("merged_into <> ''"),
+    ),
 )
 
 CASES = Table(
@@ -108,7 +117,8 @@ INQUIRIES = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     _text("case_id"),
-    # NULL until the analyzer has read it.
+    # The event of its post, "" and the post NULL until the analyzer has read it.
+    _text("event_id"),
     Column("post", Text, unique=True),
     _text("source"),
     _text("external_id"),
@@ -192,6 +202,7 @@ TASKS = Table(
     Column("state", Integer, nullable=False),
     _text("case_id"),
     _text("other_case"),
+    _text("event_id"),
     _text("inquiry_id"),
     _text("source"),
     _text("external_id"),
@@ -229,7 +240,11 @@ MEMBERS = Table(
     Index("members_by_account", "account"),
 )
 
+Fields = dict[str, Any]
+"""A row by the names of its columns."""
+
 NO_DEADLINE = 2**63 - 1
+"""Of a case without an inquiry that waits; sorts last."""
 
 _IN = 500
 
@@ -246,42 +261,55 @@ class Rows:
 
     def __init__(self, table: Table) -> None:
         self._table = table
-        self._rows: dict[str, dict[str, Any]] = {}
+        self._rows: dict[str, Fields] = {}
         self._new: set[str] = set()
         self._changed: set[str] = set()
+        self._columns: set[str] = set()
 
     def load(self, connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> None:
-        """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there."""
+        """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there.
+
+        On PostgreSQL they stay locked until the work ends, for another process may write too.
+        """
         for chunk in chunks(values):
-            for row in connection.execute(select(self._table).where(column.in_(chunk))):
+            for row in connection.execute(select(self._table).where(column.in_(chunk)).with_for_update()):
                 self._rows.setdefault(row.id, dict(row._mapping))
 
-    def get(self, row_id: str) -> dict[str, Any] | None:
-        """A row by its id."""
+    def find(self, connection: Connection, row_id: str) -> Fields | None:
+        """A row by its id, loaded when it is not in memory yet."""
+        if row_id and row_id not in self._rows:
+            self.load(connection, self._table.c.id, [row_id])
         return self._rows.get(row_id)
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def get(self, row_id: str) -> Fields | None:
+        """A row by its id, if it is in memory."""
+        return self._rows.get(row_id)
+
+    def __iter__(self) -> Iterator[Fields]:
         return iter(list(self._rows.values()))
 
-    def add(self, row: dict[str, Any]) -> dict[str, Any]:
+    def add(self, row: Fields) -> Fields:
         """A new row."""
         self._rows[row["id"]] = row
         self._new.add(row["id"])
         return row
 
-    def change(self, row: dict[str, Any], **values: Any) -> None:
+    def change(self, row: Fields, **values: Any) -> None:
         """Changes a row."""
         row.update(values)
-        self._changed.add(row["id"])
+        if row["id"] not in self._new:
+            self._changed.add(row["id"])
+            self._columns.update(values)
 
-    def write(self, tx: Tx) -> None:
-        """Writes what is new and what changed."""
-        new = [self._rows[row_id] for row_id in self._rows if row_id in self._new]
-        changed = [row for row_id, row in self._rows.items() if row_id in self._changed and row_id not in self._new]
-        insert_many(tx.connection, self._table, new)
-        update_many(tx.connection, self._table, changed)
+    def write(self, connection: Connection) -> None:
+        """Writes what is new, and of what changed the columns that changed in any row."""
+        insert_many(connection, self._table, [row for row_id, row in self._rows.items() if row_id in self._new])
+        names = ["id", *sorted(self._columns)]
+        changed = [row for row_id, row in self._rows.items() if row_id in self._changed]
+        update_many(connection, self._table, [{name: row[name] for name in names} for row in changed])
         self._new.clear()
         self._changed.clear()
+        self._columns.clear()
 
 
 def units(connection: Connection) -> list[Row[Any]]:

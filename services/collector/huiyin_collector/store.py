@@ -218,7 +218,7 @@ class CollectorStore(Store):
             tx.changes.add(POST_PURGED, name, revision, purged, drill=row.drill)
         return len(rows)
 
-    def join_text(self, connection: Connection, changes: list[feed_pb2.Change]) -> None:
+    def join_text(self, connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
         """Completes changes of posts with subject and text of their revision; of a purged post there is none."""
         wanted = {
             (change.name[len(_PREFIX) :], change.revision): change for change in changes if change.kind in _WITH_TEXT

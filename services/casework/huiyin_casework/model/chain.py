@@ -116,6 +116,34 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
     return number
 
 
-def matches(salt: bytes, text: str, digest: bytes) -> bool:
-    """Whether a text that is still kept is the one that an entry was about."""
-    return hmac.compare_digest(text_digest(salt, text), digest)
+@dataclass(frozen=True)
+class Texts:
+    """The texts that are still kept, each with its salt: inquiries and replies by id, notes by the entry's number."""
+
+    inquiries: Mapping[str, tuple[bytes, str]]
+    replies: Mapping[str, tuple[bytes, str]]
+    notes: Mapping[int, tuple[bytes, str]]
+
+
+def verify_texts(entries: Iterable[Entry], texts: Texts) -> None:
+    """Checks each kept text against the last entry that was about it. Raises BrokenChain where they differ.
+
+    An inquiry's text may be edited at its source; each edit is an entry. A text that is gone is passed over.
+    """
+    last: dict[tuple[str, str], tuple[Entry, tuple[bytes, str]]] = {}
+    for entry in entries:
+        if not entry.text_digest:
+            continue
+        about = json.loads(entry.details)
+        note = texts.notes.get(entry.number)
+        inquiry = texts.inquiries.get(about.get("inquiry", ""))
+        reply = texts.replies.get(about.get("reply", ""))
+        if note:
+            last["note", str(entry.number)] = entry, note
+        elif inquiry:
+            last["inquiry", about["inquiry"]] = entry, inquiry
+        elif reply:
+            last["reply", about["reply"]] = entry, reply
+    for entry, (salt, text) in last.values():
+        if salt and not hmac.compare_digest(text_digest(salt, text), entry.text_digest):
+            raise BrokenChain(entry.number, "was about a text that was altered since")

@@ -1,0 +1,1 @@
+"""Background loops: following the analyzer's events, sending what the outbox holds, forgetting."""

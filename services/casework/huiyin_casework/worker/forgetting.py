@@ -1,0 +1,83 @@
+"""Forgetting in time: contacts of sealed cases, purged texts, old changes and request ids."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from huiyin_chassis import clock
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.store import Tx
+from sqlalchemy import delete, select
+
+from huiyin_casework.casefile import SYSTEM, CaseFiles, Rules
+from huiyin_casework.model.steps import State
+from huiyin_casework.resources import state_number
+from huiyin_casework.store import CASES, CONTACTS, CaseworkStore, chunks
+from huiyin_casework.worker.following import Following
+
+log = structlog.get_logger(__name__)
+
+_EVERY_SECONDS = 600.0
+_DAY = 86_400_000_000
+_BATCH = 500
+
+
+class Forgetting:
+    """Destroys what may not be kept any longer. `feed_days`: how long changes are kept for those who follow."""
+
+    def __init__(self, store: CaseworkStore, feed: Feed, rules: Rules, following: Following, feed_days: int) -> None:
+        self._store = store
+        self._feed = feed
+        self._rules = rules
+        self._following = following
+        self._feed_days = timedelta(days=feed_days)
+        # A process may have died after it deleted and before it emptied the files.
+        self._unclean = True
+
+    async def run(self) -> None:
+        """Looks now and every ten minutes, for ever."""
+        while True:
+            await self.forget()
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    async def forget(self) -> None:
+        """Destroys what is due now, in the files too."""
+        contacts = 0
+        while batch := await self._store.write(self._destroy_contacts):
+            contacts += batch
+            self._unclean = True
+        changes = await self._feed.expire(clock.now() - self._feed_days)
+        await self._store.sweep()
+        if self._unclean or changes or self._following.destroyed_texts:
+            self._following.destroyed_texts = False
+            self._unclean = True
+            await self._store.destroy_bytes()
+            self._unclean = False
+        if contacts or changes:
+            log.info("casework.forgot", cases=contacts, changes=changes)
+
+    def _destroy_contacts(self, tx: Tx) -> int:
+        """Destroys the contacts of cases that are sealed and whose time for feedback is over; how many cases."""
+        files = CaseFiles(tx, self._rules)
+        until = tx.now_us - self._rules.calendar.policy.feedback_calendar_days * _DAY
+        due = select(CASES.c.id).where(
+            CASES.c.state == state_number(State.CLOSED),
+            CASES.c.publish_time < until,
+            CASES.c.contacts_destroyed.is_(False),
+        )
+        ids = list(tx.execute(due.order_by(CASES.c.id).limit(_BATCH)).scalars())
+        files.cases.load(tx.connection, CASES.c.id, ids)
+        for case_id in ids:
+            case = files.case(case_id)
+            inquiries = [row["id"] for row in files.load_inquiries_of(case_id)]
+            count = sum(
+                tx.execute(delete(CONTACTS).where(CONTACTS.c.inquiry_id.in_(chunk))).rowcount
+                for chunk in chunks(inquiries)
+            )
+            if count:
+                files.record(case, "contacts.destroyed", SYSTEM, {"count": count})
+            files.cases.change(case, contacts_destroyed=True)
+        files.write()
+        return len(ids)

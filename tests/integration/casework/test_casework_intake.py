@@ -1,0 +1,102 @@
+"""An inquiry comes in: masked, receipted at once, passed on, found again in its event."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import grpc
+from huiyin.casework.v1 import inquiry_pb2
+from huiyin_casework.store import CONTACTS, INQUIRIES
+from huiyin_chassis import clock
+from sqlalchemy import select
+
+from tests.integration.casework.conftest import Office, Run, joined, opened
+
+Inquiry = inquiry_pb2.Inquiry
+Submit = inquiry_pb2.SubmitInquiryRequest
+
+MONDAY = datetime(2026, 3, 2, 10, tzinfo=ZoneInfo("Asia/Shanghai")).astimezone(UTC)
+PHONE, CARD = "13812345678", "11010519491231002X"
+
+
+def test_a_receipt_answers_at_once_before_any_analysis(run: Run) -> None:
+    async def test(office: Office) -> None:
+        with clock.stopped(MONDAY):
+            submitted = await office.submit("我们小区停水三天了。")
+            found = await office.lookup(submitted.receipt.lower().replace("-", " "))
+        assert (found.state, list(found.answers)) == (Inquiry.STATE_RECEIVED, [])
+        assert found.receive_time == submitted.receive_time == clock.to_timestamp(MONDAY)
+        assert found.deadline == submitted.deadline == clock.to_timestamp(MONDAY + timedelta(days=3))
+
+    run(test)
+
+
+def test_an_unknown_receipt_is_told_as_such(run: Run) -> None:
+    async def test(office: Office) -> None:
+        request = inquiry_pb2.LookupReceiptRequest(receipt="AAAA-BBBB")
+        error = await office.refusal("LookupReceipt", request, "public")
+        assert (error.code, error.reason) == (grpc.StatusCode.NOT_FOUND, "RECEIPT_UNKNOWN")
+
+    run(test)
+
+
+def test_a_repeated_request_returns_the_same_receipt_and_stores_nothing_more(run: Run) -> None:
+    async def test(office: Office) -> None:
+        first = await office.submit("停水了", request_id="a-uuid", contact=PHONE)
+        assert await office.submit("停水了", request_id="a-uuid", contact=PHONE) == first
+        assert await office.submit("停水了") != first
+        listed = await office.call("ListInquiries", inquiry_pb2.ListInquiriesRequest())
+        assert listed.total_size == 2
+        error = await office.refusal("SubmitInquiry", Submit(text="停电了", request_id="a-uuid"), "public")
+        assert error.reason == "REQUEST_ID_REUSED"
+
+    run(test)
+
+
+def test_numbers_are_masked_and_contacts_sealed_before_the_first_write(run: Run) -> None:
+    async def test(office: Office) -> None:
+        await office.submit(f"请回电{PHONE}", subject=f"身份证{CARD}", contact=f"电话 {PHONE}")
+        await office.sent()
+        row = await office.store.read(lambda connection: connection.execute(select(INQUIRIES)).one())
+        (post,) = office.collector.posts.values()
+        for text in (row.subject, row.text, post.subject, post.text):
+            assert PHONE not in text
+            assert CARD not in text
+        sealed = await office.store.read(lambda connection: connection.scalar(select(CONTACTS.c.sealed)))
+        assert PHONE.encode() not in sealed
+        if office.store.dialect == "sqlite":
+            for file in office.folder.parent.glob("*.db*"):
+                assert PHONE.encode() not in file.read_bytes()
+
+    run(test)
+
+
+def test_an_inquiry_is_passed_on_to_the_inbox_and_found_again_in_its_event(run: Run) -> None:
+    async def test(office: Office) -> None:
+        submitted = await office.submit("停水三天", subject="停水")
+        await office.sent()
+        assert set(office.collector.sources) == {"sources/inquiries"}
+        ((external_id, post),) = office.collector.posts.items()
+        assert (post.subject, post.text) == ("停水", "停水三天")
+        await office.tell(
+            opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id, text="停水三天")
+        )
+        (inquiry,) = await office.inquiries(await office.case("e1"))
+        assert (inquiry.name, inquiry.post) == (f"inquiries/{external_id}", "posts/p1")
+        assert inquiry.return_path == Inquiry.RETURN_PATH_RECEIPT
+        found = await office.lookup(submitted.receipt)
+        assert (found.state, found.deadline) == (Inquiry.STATE_IN_PROGRESS, submitted.deadline)
+
+    run(test)
+
+
+def test_only_officers_take_inquiries_down(run: Run) -> None:
+    async def test(office: Office) -> None:
+        request = Submit(text="来电反映停水", channel=Inquiry.CHANNEL_TELEPHONE)
+        assert (await office.refusal("SubmitInquiry", request, "public")).reason == "SIGN_IN"
+        await office.call("SubmitInquiry", request, "desk")
+        blank = await office.refusal("SubmitInquiry", Submit(text=" \n"), "public")
+        assert [violation.field for violation in blank.violations] == ["text"]
+
+    run(test)
