@@ -26,10 +26,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger(__name__)
 
 _INSERT: Final = (
-    "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time) VALUES ({0})"
-)
-
-_INSERT: Final = (
     "INSERT INTO outbox (method, key, payload, request_id, attempts, next_time, state, error, create_time) VALUES ({})"
 )
 

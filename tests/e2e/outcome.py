@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +23,17 @@ class Reader:
         self.http = httpx.Client(base_url=layout.address, headers={"authorization": f"Bearer {key}"}, timeout=60)
 
     def get(self, path: str, **parameters: Any) -> Json:
-        answer = self.http.get(path, params=parameters)
+        """Reads a path; waits out a part that is being started again."""
+        deadline = time.monotonic() + 30
+        while True:
+            try:
+                answer = self.http.get(path, params=parameters)
+            except httpx.TransportError:
+                assert time.monotonic() < deadline, f"{path}: nobody answers"
+            else:
+                if answer.status_code != 503 or time.monotonic() > deadline:
+                    break
+            time.sleep(0.1)
         assert answer.is_success, f"{path}: {answer.text}"
         result: Json = answer.json()
         return result
@@ -87,7 +98,7 @@ def read_outcome(layout: Layout, *, chains: int | None = None) -> Outcome:
     notifications = Counter(
         (of_case[row["case"]], row["cause"], row["receiver"])
         for row in reader.all("/v1/notifications", "notifications")
-        if row.get("case")
+        if row.get("case") in of_case
     )
     steps, broken = {}, []
     for name, ids in sorted(of_case.items(), key=lambda item: (-len(item[1]), sorted(item[1])))[:chains]:
