@@ -89,16 +89,14 @@ class Router:
 
     def match(self, verb: str, path: str) -> tuple[Binding, list[tuple[str, str]]]:
         """The binding, and the fields that the path gives. Raises NoRoute."""
-        segments = path.strip("/").split("/")
-        last, _, suffix = segments[-1].rpartition(":")
+        segments = path.removeprefix("/").split("/")
+        segments[-1], _, suffix = segments[-1].partition(":")
         allowed: list[str] = []
-        # A name may hold a colon of its own, so the path is also tried as it stands.
-        for parts, action in (([*segments[:-1], last], suffix), (segments, "")) if last else ((segments, ""),):
-            for node in _walk(self._root, parts, 0):
-                found = node.bindings.get((verb, action))
-                if found is not None:
-                    return found, [(name, "/".join(parts[start:end])) for name, start, end in found.captures]
-                allowed += [each for each, custom in node.bindings if custom == action]
+        for node in _walk(self._root, segments, 0):
+            found = node.bindings.get((verb, suffix))
+            if found is not None:
+                return found, [(name, "/".join(segments[start:end])) for name, start, end in found.captures]
+            allowed += [each for each, custom in node.bindings if custom == suffix]
         raise NoRoute(path, tuple(sorted(set(allowed))))
 
 

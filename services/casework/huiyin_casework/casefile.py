@@ -144,10 +144,9 @@ class CaseFiles:
         self.cases.load(self.tx.connection, CASES.c.id, [row["case_id"] for row in rows if row["case_id"]])
 
     def load_inquiries_of(self, case_id: str) -> list[Fields]:
-        """The inquiries of a case, in the order in which they were received."""
+        """The inquiries of a case, by id: an order that does not depend on when they were handled."""
         self.inquiries.load(self.tx.connection, INQUIRIES.c.case_id, [case_id])
-        found = [row for row in self.inquiries if row["case_id"] == case_id]
-        return sorted(found, key=lambda row: (row["receive_time"], row["id"]))
+        return sorted((row for row in self.inquiries if row["case_id"] == case_id), key=lambda row: row["id"])
 
     def event(self, event_id: str) -> Fields | None:
         """An event; of one that was merged away, the one that has its posts now."""

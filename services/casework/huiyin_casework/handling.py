@@ -9,7 +9,7 @@ from typing import Any
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
 from huiyin_chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.identity import Principal
-from huiyin_chassis.ids import uuid7
+from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 from sqlalchemy import delete, func, insert, select
 
@@ -84,7 +84,7 @@ class Handling:
         salt = os.urandom(chain.SALT_BYTES)
         reply = self._files.replies.add(
             {
-                "id": uuid7(),
+                "id": derived_id("reply", f"{self._case['id']}/{self._case['entry_count']}"),
                 "case_id": self._case["id"],
                 "state": case_pb2.Reply.STATE_DRAFTED,
                 "text": text,

@@ -597,12 +597,11 @@ def _entries(case_id: str) -> Select[Any]:
 
 def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
     """The texts of a case that are kept, by what their entries say of them."""
-    inquiries = select(INQUIRIES.c.id, INQUIRIES.c.salt, INQUIRIES.c.text).where(INQUIRIES.c.case_id == case_id)
-    replies = select(REPLIES.c.id, REPLIES.c.salt, REPLIES.c.text).where(REPLIES.c.case_id == case_id)
-    notes = select(NOTES.c.number, NOTES.c.salt, NOTES.c.text).where(NOTES.c.case_id == case_id)
-    return chain.Texts(
-        *({row[0]: (row.salt, row.text) for row in connection.execute(query)} for query in (inquiries, replies, notes))
-    )
+    kept: dict[tuple[str, str], tuple[bytes, str]] = {}
+    for kind, table, key in (("inquiry", INQUIRIES, "id"), ("reply", REPLIES, "id"), ("note", NOTES, "number")):
+        query = select(table.c[key], table.c.salt, table.c.text).where(table.c.case_id == case_id)
+        kept |= {(kind, str(name)): (salt, text) for name, salt, text in connection.execute(query)}
+    return kept
 
 
 def _visible_case(connection: Connection, principal: Principal, name: str) -> Any:

@@ -56,11 +56,46 @@ def test_swapped_entries_show() -> None:
         chain.verify("c1", entries)
 
 
-def test_the_chain_verifies_without_salts_and_texts_and_a_kept_text_can_be_matched() -> None:
-    entries = build(3)
-    assert chain.matches(b"salt", "text 1", entries[0].text_digest)
-    assert not chain.matches(b"salt", "text 2", entries[0].text_digest)
-    assert chain.verify("c1", entries) == 3  # neither salt nor text is asked for
+def test_the_chain_verifies_without_salts_and_texts() -> None:
+    assert chain.verify("c1", build(3)) == 3
+
+
+def about(number: int, step: str, details: str, text: str) -> chain.Entry:
+    """An entry about a text; verify_texts does not look at the links."""
+    digest = chain.text_digest(b"salt", text)
+    return chain.link("c1", number, step, "accounts/a", number, details, chain.GENESIS, digest)
+
+
+@pytest.mark.parametrize(
+    ("kept", "altered_at"),
+    [
+        (
+            {
+                ("inquiry", "i"): (b"salt", "edited"),
+                ("reply", "r"): (b"salt", "answer"),
+                ("note", "3"): (b"salt", "note"),
+            },
+            None,
+        ),
+        ({("inquiry", "i"): (b"", "")}, None),
+        ({("inquiry", "i"): (b"salt", "asked")}, 4),
+        ({("reply", "r"): (b"salt", "another answer")}, 2),
+        ({("note", "3"): (b"salt", "another note")}, 3),
+    ],
+)
+def test_a_text_that_is_kept_is_the_one_its_last_entry_was_about(kept: chain.Texts, altered_at: int | None) -> None:
+    entries = [
+        about(1, "case.inquiry_joined", '{"inquiry":"i"}', "asked"),
+        about(2, "case.drafted", '{"reply":"r"}', "answer"),
+        about(3, "case.reviewed", '{"reply":"r"}', "note"),
+        about(4, "case.inquiry_edited", '{"inquiry":"i"}', "edited"),
+    ]
+    if altered_at is None:
+        chain.verify_texts(entries, kept)
+    else:
+        with pytest.raises(chain.BrokenChain) as broken:
+            chain.verify_texts(entries, kept)
+        assert broken.value.number == altered_at
 
 
 def test_nothing_but_forgetting_and_links_follows_the_seal() -> None:

@@ -116,13 +116,16 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
     return number
 
 
-@dataclass(frozen=True)
-class Texts:
-    """The texts that are still kept, each with its salt: inquiries and replies by id, notes by the entry's number."""
+Texts = Mapping[tuple[str, str], tuple[bytes, str]]
+"""Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("note", the entry's number)."""
 
-    inquiries: Mapping[str, tuple[bytes, str]]
-    replies: Mapping[str, tuple[bytes, str]]
-    notes: Mapping[int, tuple[bytes, str]]
+_ABOUT: Mapping[str, str] = {
+    "case.inquiry_joined": "inquiry",
+    "case.inquiry_edited": "inquiry",
+    "case.drafted": "reply",
+    "case.published": "reply",
+}
+"""What the text of a step's entry is, and where its details name it; of every other step, a note."""
 
 
 def verify_texts(entries: Iterable[Entry], texts: Texts) -> None:
@@ -130,20 +133,12 @@ def verify_texts(entries: Iterable[Entry], texts: Texts) -> None:
 
     An inquiry's text may be edited at its source; each edit is an entry. A text that is gone is passed over.
     """
-    last: dict[tuple[str, str], tuple[Entry, tuple[bytes, str]]] = {}
+    last: dict[tuple[str, str], Entry] = {}
     for entry in entries:
-        if not entry.text_digest:
-            continue
-        about = json.loads(entry.details)
-        note = texts.notes.get(entry.number)
-        inquiry = texts.inquiries.get(about.get("inquiry", ""))
-        reply = texts.replies.get(about.get("reply", ""))
-        if note:
-            last["note", str(entry.number)] = entry, note
-        elif inquiry:
-            last["inquiry", about["inquiry"]] = entry, inquiry
-        elif reply:
-            last["reply", about["reply"]] = entry, reply
-    for entry, (salt, text) in last.values():
+        if entry.text_digest:
+            kind = _ABOUT.get(entry.step, "note")
+            last[kind, str(entry.number) if kind == "note" else json.loads(entry.details)[kind]] = entry
+    for about, entry in last.items():
+        salt, text = texts.get(about, (b"", ""))
         if salt and not hmac.compare_digest(text_digest(salt, text), entry.text_digest):
             raise BrokenChain(entry.number, "was about a text that was altered since")
