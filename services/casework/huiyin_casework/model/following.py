@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from huiyin_casework.model.steps import OPEN_STATES, UNDER_ORDER, State
+from huiyin_casework.model.steps import UNDER_ORDER, State
 
 
 class Phase(StrEnum):
@@ -97,20 +97,4 @@ def consequence_of_merge(one: State, other: State) -> Consequence:
 
 def opens_case(grade: str, expects_answer: bool) -> bool:
     """A case opens for every event that carries an inquiry or reaches LARGE."""
-    return expects_answer or grade in CASE_GRADES
-
-
-CASE_GRADES: frozenset[str] = frozenset({"LARGE", "SERIOUS", "ESPECIALLY_SERIOUS"})
-
-__all__ = [
-    "CASE_GRADES",
-    "OPEN_STATES",
-    "TABLE",
-    "Consequence",
-    "Happening",
-    "Phase",
-    "consequence",
-    "consequence_of_merge",
-    "opens_case",
-    "phase",
-]
+    return expects_answer or grade in ("LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")

@@ -144,14 +144,6 @@ class AlreadyExtended(Exception):
         )
 
 
-class NoAnswerYet(Exception):
-    """The case has no reply that the step could act on."""
-
-    def __init__(self, step: Step) -> None:
-        self.step = step
-        super().__init__(f"{step.value} needs a reply. Draft one first.")
-
-
 def legal_steps(state: State) -> tuple[LegalStep, ...]:
     """The steps that are legal in a state, in the table's order, with the roles that may take them."""
     return tuple(LegalStep(row.step, OFFICES[row.step].roles) for row in TABLE if row.source == state)

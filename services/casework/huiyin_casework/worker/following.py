@@ -14,7 +14,13 @@ from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 
 from huiyin_casework.casefile import GRADE_NAMES, INBOX, SYSTEM, CaseFiles, Rules, new_inquiry
-from huiyin_casework.model.following import CASE_GRADES, Consequence, Happening, consequence, consequence_of_merge
+from huiyin_casework.model.following import (
+    Consequence,
+    Happening,
+    consequence,
+    consequence_of_merge,
+    opens_case,
+)
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_of
 from huiyin_casework.store import EVENTS, INQUIRIES, Fields
@@ -64,7 +70,7 @@ class Following:
         row = files.events.get(_id(event.name))
         if row is None:
             row = files.events.add(_event_row(event))
-            if GRADE_NAMES[row["grade"]] in CASE_GRADES and not event.merged_into:
+            if _is_large(row) and not event.merged_into:
                 files.open_case(row)
         if row["merged_into"]:
             return
@@ -94,15 +100,14 @@ class Following:
 
     @staticmethod
     def _regraded(files: CaseFiles, row: Fields, case: Fields | None, before: int) -> None:
-        large = GRADE_NAMES[row["grade"]] in CASE_GRADES
         if case is None:
-            if large:
+            if _is_large(row):
                 files.open_case(row)
             return
         happening = Happening.GRADE_RISES if row["grade"] > before else Happening.GRADE_FALLS
         todo = consequence(happening, state_of(case))
         if todo == Consequence.OPEN_SUCCESSOR:
-            if large:
+            if _is_large(row):
                 files.open_case(row, predecessor=case)
         elif todo != Consequence.NOTHING:
             files.regrade(case, row["grade"])
@@ -205,6 +210,11 @@ class Following:
             files.record(files.case(inquiry["case_id"]), "texts.destroyed", SYSTEM, {"inquiry": inquiry["id"]})
         files.tell_inquiry(inquiry, "inquiry.updated")
         self.destroyed_texts = True
+
+
+def _is_large(event: Fields) -> bool:
+    """Whether an event has a case for its grade alone."""
+    return opens_case(GRADE_NAMES[event["grade"]], expects_answer=False)
 
 
 def _redirect(files: CaseFiles, row: Fields, into: Fields) -> None:

@@ -19,6 +19,7 @@ from huiyin_casework.worker.following import Following
 
 log = structlog.get_logger(__name__)
 
+_FIRST_SECONDS = 60.0
 _EVERY_SECONDS = 600.0
 _DAY = 86_400_000_000
 _BATCH = 500
@@ -37,7 +38,8 @@ class Forgetting:
         self._unclean = True
 
     async def run(self) -> None:
-        """Looks now and every ten minutes, for ever."""
+        """Looks a minute after the start, when what waited is done, and then every ten, for ever."""
+        await asyncio.sleep(_FIRST_SECONDS)
         while True:
             await self.forget()
             await asyncio.sleep(_EVERY_SECONDS)

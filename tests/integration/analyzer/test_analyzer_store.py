@@ -1,0 +1,278 @@
+"""Following the collector's feed on a real store: events, memberships, holds; wherever batches are cut."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import huiyin_analyzer
+import pytest
+from huiyin.analyzer.v1 import event_pb2, place_pb2, policy_pb2, topic_pb2
+from huiyin.collector.v1 import post_pb2
+from huiyin.type.v1 import feed_pb2
+from huiyin.type.v1 import policy_pb2 as policies_pb2
+from huiyin_analyzer.service import AnalyzerServicer, check_grading
+from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
+from huiyin_analyzer.worker import Analysis
+from huiyin_chassis.clock import micros_to_timestamp
+from huiyin_chassis.consumer import FeedPosition
+from huiyin_chassis.errors import InvalidArgument, NotFound
+from huiyin_chassis.identity import Principal, set_current_principal
+from huiyin_chassis.migrate import migrate
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.tables import OUTBOX
+from sqlalchemy import select
+
+GRADING = (Path(huiyin_analyzer.__file__).parent / "data" / "grading.yaml").read_text("utf-8")
+EPOCH = str(uuid.UUID(int=7))
+HOUR = 3_600_000_000
+DESK = Principal("accounts/desk", roles=("desk",), everywhere=True)
+NAMES = ("A市A3区碧水湾小区夜间施工噪音扰民", "B市金桂华庭拖欠农民工工资", "A市望江花园自来水停水")
+
+
+def posts(count: int, *, drill: bool = False) -> list[feed_pb2.Change]:
+    """Posts on three matters by turns."""
+    changes = []
+    for number in range(count):
+        post = post_pb2.Post(
+            name=f"posts/{'d' if drill else 'p'}{number:04}",
+            source="sources/board",
+            external_id=str(number),
+            subject=NAMES[number % 3],
+            text=f"{NAMES[number % 3]}，第{number}次反映，有人受伤",
+            publish_time=micros_to_timestamp(number * HOUR),
+            expects_answer=number % 2 == 0,
+            drill=drill,
+            revision=1,
+        )
+        changes.append(change(number + 1, "post.created", post))
+    return changes
+
+
+def change(sequence: int, kind: str, post: post_pb2.Post) -> feed_pb2.Change:
+    found = feed_pb2.Change(sequence=sequence, kind=kind, name=post.name, revision=post.revision, drill=post.drill)
+    found.resource.Pack(post)
+    return found
+
+
+class Running:
+    """An analyzer without its server: what it consumes comes from the test."""
+
+    def __init__(self, store: AnalyzerStore) -> None:
+        self.store = store
+        self.policies = Policies({"grading": check_grading})
+        self.analysis = Analysis(self.policies)
+        self.service = AnalyzerServicer(store, self.policies)
+
+    async def apply(self, changes: Sequence[feed_pb2.Change]) -> None:
+        await self.store.write(lambda tx: self.analysis.apply(tx, changes, FeedPosition(EPOCH)))
+
+    async def events(self, **request: Any) -> list[event_pb2.Event]:
+        found = await self.service.ListEvents(event_pb2.ListEventsRequest(**request), None)
+        return list(found.events)
+
+    async def told(self) -> list[tuple[str, str]]:
+        """(kind, name) of every change that consumers may record, in order."""
+        batches = []
+        async for batch in self.service.WatchEvents(event_pb2.WatchEventsRequest(), None):
+            batches += list(batch.changes)
+            if batch.caught_up:
+                break
+        return [(found.kind, found.name) for found in batches]
+
+
+def run(url: str, test: Callable[[Running], Awaitable[None]]) -> None:
+    async def body() -> None:
+        set_current_principal(DESK)
+        store = AnalyzerStore(url)
+        await store.open()
+        running = Running(store)
+        await store.write(lambda tx: running.policies.seed(tx, "grading", GRADING))
+        try:
+            await test(running)
+        finally:
+            await store.close()
+
+    migrate(url, MIGRATIONS)
+    asyncio.run(body())
+
+
+def test_posts_of_one_matter_become_one_event_with_its_figures(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(30))
+        events = await running.events()
+        assert [event.post_count for event in events] == [10, 10, 10]
+        noise = next(event for event in events if "碧水湾" in event.title)
+        assert noise.place == "places/A市.A3区" and noise.inquiry_count == 5
+        assert noise.assessment.grade == 2 and noise.assessment.policy_version == 1
+        fired = {rule.rule: dict(rule.figures) for rule in noise.assessment.fired_rules}
+        assert fired["many"] == {"posts": 10.0} and "health" in fired
+        parent = event_pb2.ListMembershipsRequest(parent=noise.name, page_size=3)
+        members = await running.service.ListMemberships(parent, None)
+        assert members.total_size == 10 and [row.external_id for row in members.memberships] == ["0", "3", "6"]
+        assert members.next_page_token
+
+    run(database_url, body)
+
+
+@pytest.mark.parametrize("cuts", [[1] * 30, [7, 3, 20], [29, 1]], ids=["one by one", "in three", "in two"])
+def test_what_is_told_does_not_depend_on_cuts_and_restarts(tmp_path: Path, cuts: list[int]) -> None:
+    async def whole(running: Running) -> None:
+        await running.apply(posts(30))
+        expected.extend(await running.told())
+
+    async def in_parts(running: Running) -> None:
+        changes = posts(30)
+        for size in cuts:
+            await running.apply(changes[:size])
+            del changes[:size]
+            running.analysis.forget()  # what a restart does to memory
+        found.extend(await running.told())
+
+    def material(changes: list[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Growth alone is told once a batch, and nobody records it."""
+        kept = []
+        for kind, name in changes:
+            if kind != "event.updated":
+                kept.append((kind, name))
+        return kept
+
+    expected: list[tuple[str, str]] = []
+    found: list[tuple[str, str]] = []
+    run(f"sqlite:///{tmp_path / 'whole.db'}", whole)
+    run(f"sqlite:///{tmp_path / 'parts.db'}", in_parts)
+    assert material(found) == material(expected)
+
+
+def test_drill_and_real_never_join(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(6))
+        await running.apply(posts(6, drill=True))
+        events = await running.events()
+        assert sorted((event.drill, event.post_count) for event in events) == [(False, 2)] * 3 + [(True, 2)] * 3
+        assert len(await running.events(filter="drill = true")) == 3
+
+    run(database_url, body)
+
+
+def test_the_same_post_again_changes_nothing(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(3))
+        await running.apply(posts(3))
+        assert [event.post_count for event in await running.events()] == [1, 1, 1]
+
+    run(database_url, body)
+
+
+def test_an_edited_text_is_taken_over_and_a_purged_one_destroyed(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(3))
+        edited = post_pb2.Post(name="posts/p0000", subject="新标题", text="新内容", revision=2)
+        await running.apply([change(10, "post.updated", edited)])
+        purged = post_pb2.Post(name="posts/p0001", revision=2)
+        await running.apply([change(11, "post.purged", purged)])
+        parent = event_pb2.ListMembershipsRequest(parent="events/-")
+        rows = {row.post: row for row in (await running.service.ListMemberships(parent, None)).memberships}
+        assert rows["posts/p0000"].text == "新内容" and rows["posts/p0001"].text == ""
+        kinds = [kind for kind, _ in await running.told()]
+        assert kinds[-2:] == ["membership.updated", "membership.purged"]
+        # After a restart the edited post gathers others by the terms by which it joined; the purged one has none left.
+        running.analysis.forget()
+        await running.apply(posts(6)[3:])
+        assert sorted(event.post_count for event in await running.events()) == [1, 1, 2, 2]
+
+    run(database_url, body)
+
+
+def test_a_hold_is_passed_on_to_the_posts_once(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(6))
+        event = (await running.events())[0]
+        request = event_pb2.SetEventHoldRequest(
+            events=[event.name, "events/none"], hold=event_pb2.EVENT_HOLD_OPEN, request_id=str(uuid.UUID(int=1))
+        )
+        await running.service.SetEventHold(request, None)
+        await running.service.SetEventHold(request, None)
+        rows = await running.store.read(lambda connection: connection.execute(select(OUTBOX)).all())
+        assert len(rows) == 1
+        sent = post_pb2.SetPostHoldRequest.FromString(rows[0].payload)
+        assert len(sent.posts) == 2 and sent.held
+        await running.apply(posts(12)[6:])
+        rows = await running.store.read(lambda connection: connection.execute(select(OUTBOX)).all())
+        assert len(rows) == 2  # what joined a held event is held as well
+
+    run(database_url, body)
+
+
+def test_reach_limits_what_is_seen(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(6))
+        set_current_principal(Principal("accounts/a", roles=("officer",), places=("places/A市",)))
+        seen = await running.events()
+        assert {event.place for event in seen} == {"places/A市.A3区", "places/A市"}
+        set_current_principal(DESK)
+        other = next(event for event in await running.events() if event.place == "places/B市")
+        set_current_principal(Principal("accounts/a", roles=("officer",), places=("places/A市",)))
+        with pytest.raises(NotFound):
+            await running.service.GetEvent(event_pb2.GetEventRequest(name=other.name), None)
+
+    run(database_url, body)
+
+
+def test_trees_and_policies_take_effect_on_what_comes_next(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        topics = [topic_pb2.Topic(name="topics/环境"), topic_pb2.Topic(name="topics/环境.噪声", words=["噪音"])]
+        first = await running.service.BatchUpdateTopics(topic_pb2.BatchUpdateTopicsRequest(topics=topics), None)
+        again = await running.service.BatchUpdateTopics(topic_pb2.BatchUpdateTopicsRequest(topics=topics), None)
+        assert (first.changed, again.changed) == (2, 0)
+        places = [place_pb2.Place(name="places/A市"), place_pb2.Place(name="places/A市.碧水湾小区", aliases=["碧水湾"])]
+        await running.service.BatchUpdatePlaces(place_pb2.BatchUpdatePlacesRequest(places=places), None)
+        strict = "rules: [{id: any, grade: SERIOUS, when: posts >= 1, why: 严}]"
+        update = policy_pb2.UpdatePolicyRequest(policy=policies_pb2.Policy(name="policies/grading", body=strict))
+        assert (await running.service.UpdatePolicy(update, None)).version == 2
+        assert (await running.service.UpdatePolicy(update, None)).version == 2
+        await running.apply(posts(1))
+        (event,) = await running.events()
+        assert (event.topic, event.place) == ("topics/环境.噪声", "places/A市.碧水湾小区")
+        assert (event.assessment.grade, event.assessment.policy_version) == (3, 2)
+
+    run(database_url, body)
+
+
+def test_a_broken_tree_or_policy_is_refused_whole(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        orphan = topic_pb2.BatchUpdateTopicsRequest(
+            topics=[
+                topic_pb2.Topic(name="topics/甲"),
+                topic_pb2.Topic(name="topics/乙.丙"),
+                topic_pb2.Topic(name="topics/a/b"),
+            ]
+        )
+        with pytest.raises(InvalidArgument) as caught:
+            await running.service.BatchUpdateTopics(orphan, None)
+        assert [item.field for item in caught.value.violations] == ["topics[1].name", "topics[2].name"]
+        listed = await running.service.ListTopics(topic_pb2.ListTopicsRequest(), None)
+        assert not listed.topics
+        bad = policy_pb2.UpdatePolicyRequest(policy=policies_pb2.Policy(name="policies/grading", body="rules: [{}]"))
+        with pytest.raises(InvalidArgument) as refused:
+            await running.service.UpdatePolicy(bad, None)
+        assert refused.value.violations[0].field == "policy.body.rules[0].id"
+
+    run(database_url, body)
+
+
+def test_watch_joins_the_text_of_those_who_expect_an_answer_only(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(2))
+        found = {}
+        async for batch in running.service.WatchEvents(event_pb2.WatchEventsRequest(kinds=["membership.joined"]), None):
+            for each in batch.changes:
+                membership = event_pb2.Membership.FromString(each.resource.value)
+                found[membership.post] = membership
+            break
+        assert found["posts/p0000"].text and not found["posts/p0001"].text
+
+    run(database_url, body)
