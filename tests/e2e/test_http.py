@@ -1,0 +1,160 @@
+"""What a client of the gateway meets: problem documents, etags, and the stream of changes, on a running system."""
+
+from __future__ import annotations
+
+import base64
+import json
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.e2e.conftest import SAMPLES, Start, System
+
+Event = tuple[str, str, dict[str, object]]
+"""id, kind, data"""
+
+
+@pytest.fixture(scope="module")
+def system(start: Start) -> Iterator[System]:
+    with start("sqlite") as running:
+        running.huiyin("import", str(SAMPLES / "messages.csv"))
+        running.settle(254)
+        yield running
+
+
+def client(system: System, account: str = "desk") -> httpx.Client:
+    key = tomllib.loads(system.layout.client_file.read_text("utf-8"))["keys"][account]
+    return httpx.Client(base_url=system.layout.address, headers={"authorization": f"Bearer {key}"}, timeout=20)
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body", "status", "reason", "told"),
+    [
+        ("GET", "/v1/authors", None, 404, "ROUTE_UNKNOWN", "/v1/openapi.json"),
+        ("DELETE", "/v1/cases", None, 405, "METHOD_NOT_ALLOWED", "GET"),
+        ("GET", "/v1/cases/none", None, 404, "NOT_FOUND", "cases/none"),
+        ("GET", "/v1/cases?pageSiz=3", None, 400, "FIELD_UNKNOWN", "pageSize"),
+        ("GET", "/v1/cases?pageSize=5000", None, 400, "TOO_LARGE", "1000"),
+        ("GET", "/v1/cases?filter=author=1", None, 400, "FILTER_INVALID", "is not a field"),
+        ("GET", "/v1/cases?pageToken=x", None, 400, "PAGE_TOKEN_INVALID", "next_page_token"),
+        ("POST", "/v1/inquiries:submit", b"{", 400, "JSON_INVALID", "line 1"),
+        ("POST", "/v1/inquiries:submit", b'{"text": 3}', 400, "INVALID_ARGUMENT", "must be a string"),
+        ("POST", "/v1/inquiries:submit", b"{}", 400, "REQUIRED", "text"),
+        ("POST", "/v1/receipts:lookup", b'{"receipt": "AAAA"}', 404, "RECEIPT_UNKNOWN", "letter by letter"),
+        ("POST", "/v1/accounts", b'{"roles": ["king"]}', 403, "PERMISSION_MISSING", "gateway.accounts.write"),
+    ],
+)
+def test_a_refusal_is_a_problem_document(
+    system: System, verb: str, path: str, body: bytes | None, status: int, reason: str, told: str
+) -> None:
+    with client(system) as http:
+        answer = http.request(verb, path, content=body, headers={"content-type": "application/json"})
+    document = answer.json()
+    assert (answer.status_code, document["status"], document["reason"]) == (status, status, reason)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert told in document["detail"] + json.dumps(document, ensure_ascii=False)
+    assert len(document["traceId"]) == 32 and answer.headers["x-trace-id"] == document["traceId"]
+
+
+def test_who_does_not_sign_in_is_told_how(system: System) -> None:
+    for headers in ({}, {"authorization": "Bearer hy_wrong"}, {"authorization": "Basic abc"}):
+        answer = httpx.get(f"{system.layout.address}/v1/cases", headers=headers)
+        assert answer.status_code == 401 and answer.headers["www-authenticate"].startswith("Bearer")
+    assert httpx.get(f"{system.layout.address}/v1/status").json()["serving"] is True
+
+
+def test_a_stale_etag_is_412_with_if_match_and_409_without(system: System) -> None:
+    with client(system) as http:
+        case = http.get("/v1/cases", params={"pageSize": 1, "orderBy": "inquiry_count desc"}).json()["cases"][0]
+        path = f"/v1/{case['name']}:assign"
+        first = http.post(path, json={"leadUnit": "units/desk"}, headers={"if-match": f'"{case["etag"]}"'})
+        assert first.status_code == 200 and first.headers["etag"] == f'"{first.json()["etag"]}"'
+        assert http.post(path, json={"leadUnit": "units/desk", "etag": case["etag"]}).status_code == 409
+        stale = http.post(path, json={"leadUnit": "units/desk"}, headers={"if-match": f'"{case["etag"]}"'})
+        assert (stale.status_code, stale.json()["reason"]) == (412, "STALE_ETAG")
+
+
+def test_only_the_lead_unit_acts_and_only_what_the_table_allows(system: System) -> None:
+    with client(system) as desk, client(system, "officer") as officer:
+        case = desk.get("/v1/cases", params={"filter": "state = REGISTERED", "pageSize": 1}).json()["cases"][0]
+        refused = officer.post(f"/v1/{case['name']}:accept", json={})
+        assert refused.status_code == 400 and "assign (desk)" in refused.json()["detail"]
+        assert officer.post(f"/v1/{case['name']}:assign", json={"leadUnit": "units/desk"}).status_code == 403
+
+
+def test_importing_again_adds_none_and_rows_refused_are_named(system: System, tmp_path: Path) -> None:
+    assert "0 new, 0 edited, 254 known already" in system.huiyin("import", str(SAMPLES / "messages.csv"))
+    broken = tmp_path / "broken.csv"
+    broken.write_text(
+        "编号,主题,时间,内容\n1,好,2026/3/1 9:00:00,路灯坏了\n2,坏,昨天,井盖坏了\n3,,2026/3/1,\n", "utf-8"
+    )
+    told = system.huiyin("import", str(broken), "--no-answer")
+    assert "3 rows: 1 new" in told and "2 refused" in told
+    assert "row 3, publish_time" in told and "row 4" in told
+
+
+def test_the_export_has_every_membership(system: System) -> None:
+    lines = system.huiyin("events", "export").splitlines()
+    assert lines[0] == "event,post,external_id" and len(lines) >= 255
+
+
+def events(lines: Iterator[str]) -> Iterator[Event]:
+    found: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            found[name] = value
+        else:
+            if "data" in found:
+                yield found["id"], found["event"], json.loads(found["data"])
+            found = {}
+
+
+def test_a_stream_that_is_resumed_gives_every_change_once_and_in_order(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "more.csv"
+    rows = "".join(
+        f"s{number},夜间停电,2026/3/{number % 28 + 1} 9:00:00,竹溪村第{number}次停电\n" for number in range(40)
+    )
+    path.write_text(f"编号,主题,时间,内容\n{rows}", "utf-8")
+    seen: list[Event] = []
+
+    def read(http: httpx.Client, headers: dict[str, str], until: int) -> None:
+        with http.stream("GET", "/v1/changes", params={"kinds": "membership.*"}, headers=headers) as answer:
+            assert answer.status_code == 200
+            lines = answer.iter_lines()
+            next(lines)  # the welcome: from here on nothing is missed
+            if not headers:
+                system.huiyin("import", str(path))
+            for event in events(lines):
+                seen.append(event)
+                if len(seen) >= until:
+                    return
+
+    with client(system) as http:
+        read(http, {}, 10)
+        read(http, {"last-event-id": seen[-1][0]}, 25)
+        read(http, {"last-event-id": seen[-1][0]}, 40)
+    sequences = [int(str(data["change"]["sequence"])) for _, _, data in seen]  # type: ignore[index]
+    assert sequences == sorted(set(sequences))
+    posts = [data["change"]["resource"]["externalId"] for _, _, data in seen]  # type: ignore[index]
+    assert posts == [f"s{number}" for number in range(40)]
+    assert "text" not in seen[0][2]["change"]["resource"]  # type: ignore[index,operator]
+
+
+def test_a_cursor_that_cannot_be_served_is_410(system: System) -> None:
+    def vector(epoch: str, sequence: int) -> str:
+        cursor = base64.urlsafe_b64encode(f"{epoch}:{sequence}".encode()).decode().rstrip("=")
+        return f"~~{cursor}~"
+
+    with client(system) as http:
+        foreign = http.get("/v1/changes", headers={"last-event-id": vector("00000000-0000-0000-0000-000000000000", 1)})
+        assert (foreign.status_code, foreign.json()["reason"]) == (410, "CURSOR_UNKNOWN")
+        assert http.get("/v1/changes", headers={"last-event-id": "nonsense"}).status_code == 400
+
+
+def test_the_openapi_document_is_served(system: System) -> None:
+    document = httpx.get(f"{system.layout.address}/v1/openapi.json").json()
+    assert document["openapi"] == "3.1.0" and "/v1/cases/{case}:assign" in document["paths"]
