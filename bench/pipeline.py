@@ -80,7 +80,7 @@ def _import(layout: Layout, found: texts.Texts) -> tuple[dict[str, int], float]:
         operation.raise_for_status()
         name = operation.json()["name"]
         while total("/v1/inquiries") < len(found.rows):
-            time.sleep(0.1)
+            time.sleep(0.05)
         # Every post has its membership before it becomes an inquiry, and every event that carries one its case.
         events, cases = total("/v1/events"), total("/v1/cases")
         while cases < events:

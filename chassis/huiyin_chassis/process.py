@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
@@ -35,6 +36,7 @@ def main(
     except ConfigError as error:
         sys.exit(_told(2, str(error)))
     configure_logging(name, settings.log_level, settings.log_format)
+    _spare_the_collector()
     try:
         if command == "serve":
             import uvloop
@@ -49,6 +51,12 @@ def main(
         sys.exit(_told(1, error.message))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def _spare_the_collector() -> None:
+    """Modules live as long as the process, and batches make many objects that die by themselves: look less often."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
 
 
 def _told(code: int, message: str) -> int:

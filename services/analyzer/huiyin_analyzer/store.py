@@ -82,11 +82,13 @@ EVENTS = Table(
     Column("drill", Boolean, nullable=False),
     Column("hold", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
-    Index("events_by_size", "post_count"),
     Index("events_by_grade", "grade"),
     Index("events_by_place", "place"),
     Index("events_by_topic", "topic"),
 )
+
+# As listings go through it: the largest first, of equals by id.
+Index("events_by_size", EVENTS.c.post_count.desc(), EVENTS.c.id)
 
 TOPICS = Table(
     "topics",

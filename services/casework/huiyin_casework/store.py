@@ -99,7 +99,7 @@ CASES = Table(
     Column("head_hash", LargeBinary, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("cases_by_event", "event_id"),
-    Index("cases_by_deadline", "deadline"),
+    Index("cases_by_deadline", "deadline", "id"),
     Index("cases_by_state", "state", "deadline"),
 )
 
@@ -138,7 +138,7 @@ INQUIRIES = Table(
     Column("receipt_hash", LargeBinary, unique=True),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
-    Index("inquiries_by_deadline", "deadline"),
+    Index("inquiries_by_deadline", "deadline", "id"),
     Index("inquiries_by_receipt_time", "receive_time"),
     Index("inquiries_by_external_id", "external_id"),
 )

@@ -51,7 +51,7 @@ def upgrade() -> None:
     )
     op.create_index("events_by_grade", "events", ["grade"], unique=False)
     op.create_index("events_by_place", "events", ["place"], unique=False)
-    op.create_index("events_by_size", "events", ["post_count"], unique=False)
+    op.create_index("events_by_size", "events", [sa.literal_column("post_count DESC"), "id"], unique=False)
     op.create_index("events_by_topic", "events", ["topic"], unique=False)
     op.create_table(
         "feed",

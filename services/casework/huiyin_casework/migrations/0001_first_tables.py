@@ -49,7 +49,7 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("cases_by_deadline", "cases", ["deadline"], unique=False)
+    op.create_index("cases_by_deadline", "cases", ["deadline", "id"], unique=False)
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
     op.create_index("cases_by_state", "cases", ["state", "deadline"], unique=False)
     op.create_table(
@@ -146,7 +146,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("receipt_hash"),
     )
     op.create_index("inquiries_by_case", "inquiries", ["case_id"], unique=False)
-    op.create_index("inquiries_by_deadline", "inquiries", ["deadline"], unique=False)
+    op.create_index("inquiries_by_deadline", "inquiries", ["deadline", "id"], unique=False)
     op.create_index("inquiries_by_external_id", "inquiries", ["external_id"], unique=False)
     op.create_index("inquiries_by_receipt_time", "inquiries", ["receive_time"], unique=False)
     op.create_table(
