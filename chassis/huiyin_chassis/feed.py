@@ -177,12 +177,6 @@ def unpack(change: feed_pb2.Change, message_type: type[M]) -> M:
     return message_type.FromString(change.resource.value)
 
 
-def pack(change: feed_pb2.Change, message: Message) -> None:
-    """Puts a message in place of a change's resource."""
-    change.resource.type_url = _URL + message.DESCRIPTOR.full_name
-    change.resource.value = message.SerializeToString()
-
-
 def sequence_of(cursor: str) -> int:
     """The place in the feed that a cursor means, to compare cursors of one epoch. Raises OutOfRange."""
     return _parse(cursor)[1]

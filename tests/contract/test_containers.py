@@ -113,3 +113,13 @@ def test_every_process_has_a_database_of_its_own(compose: dict[str, Any]) -> Non
         for process in PROCESSES
     }
     assert created == used and len(used) == len(PROCESSES)
+
+
+@pytest.mark.parametrize("process", PROCESSES)
+def test_every_setting_is_documented_with_its_default(process: str) -> None:
+    text = (ROOT / "docs" / "settings.md").read_text("utf-8")
+    for variable in SETTINGS[process].variables():
+        lines = [line for line in text.splitlines() if line.startswith(f"| `{variable.name}` |")]
+        assert any(variable.default in line for line in lines), (
+            f"{variable.name} of the {process} is not in settings.md"
+        )
