@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, TextIO
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -28,6 +29,7 @@ app.add_typer(notifications_app, name="notifications")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
+_WIDE = 240
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of a table.")]
 Filter = Annotated[
@@ -116,13 +118,12 @@ def events_list(
     """Lists events, the largest first."""
     rows = caller.gateway().pages("/v1/events", "events", limit, filter=filter_, orderBy=order_by)
     columns: dict[str, Callable[[Json], str]] = {
-        "event": lambda row: row["name"],
         "grade": lambda row: _short(row.get("assessment", {}).get("grade", "")),
         "posts": lambda row: str(row.get("postCount", 0)),
-        "place": lambda row: row.get("place", "").removeprefix("places/"),
-        "topic": lambda row: row.get("topic", "").removeprefix("topics/"),
-        "last": lambda row: _time(row.get("lastPublishTime", "")),
+        "last": lambda row: _time(row.get("lastPublishTime", ""))[:10],
+        "place": lambda row: _last(row.get("place", "")),
         "title": lambda row: row.get("title", ""),
+        "event": lambda row: row["name"],
     }
     _print_rows(rows, columns, as_json)
 
@@ -195,13 +196,13 @@ def cases_list(
     """Lists cases, the most pressing first."""
     rows = caller.gateway().pages("/v1/cases", "cases", limit, filter=filter_, orderBy=order_by)
     columns: dict[str, Callable[[Json], str]] = {
-        "case": lambda row: row["name"],
-        "state": lambda row: _short(row.get("state", ""), "STATE_"),
         "grade": lambda row: _short(row.get("grade", "")),
+        "state": lambda row: _short(row.get("state", ""), "STATE_"),
         "inquiries": lambda row: str(row.get("inquiryCount", 0)),
         "answer by": lambda row: _time(row.get("deadline", "")),
         "unit": _unit,
         "title": lambda row: row.get("title", ""),
+        "case": lambda row: row["name"],
     }
     _print_rows(rows, columns, as_json)
 
@@ -255,8 +256,8 @@ def notifications_list(filter_: Filter = "", limit: Limit = 30, as_json: AsJson 
         "receiver": lambda row: row.get("receiver", ""),
         "cause": lambda row: row.get("cause", ""),
         "grade": lambda row: _short(row.get("grade", "")),
-        "case": lambda row: row.get("case", ""),
         "title": lambda row: row.get("title", ""),
+        "case": lambda row: row.get("case", ""),
     }
     _print_rows(rows, columns, as_json)
 
@@ -337,12 +338,21 @@ def _print_rows(rows: Iterable[Json], columns: dict[str, Callable[[Json], str]],
     if as_json:
         _print_json(found)
         return
+    if not found:
+        out.print("Nothing there.")
+        return
+    # Names are there to be copied, so nothing is cut off: the title takes what is left of the line, and folds.
+    cells = [[_plain(read(row)) for read in columns.values()] for row in found]
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in columns:
-        table.add_column(title, overflow="fold" if title == "title" else "ellipsis", no_wrap=title != "title")
-    for row in found:
-        table.add_row(*(_plain(read(row)) for read in columns.values()))
-    Console().print(table) if found else out.print("Nothing there.")
+    for index, title in enumerate(columns):
+        if title == "title":
+            table.add_column(title, overflow="fold", min_width=16)
+        else:
+            table.add_column(title, no_wrap=True, min_width=max(cell_len(row[index]) for row in [[*columns], *cells]))
+    for row_cells in cells:
+        table.add_row(*row_cells)
+    # Into a file or a pipe a row is a line, however long.
+    Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
 
 
 def _print_json(value: Any) -> None:
@@ -351,6 +361,11 @@ def _print_json(value: Any) -> None:
 
 def _named(name: str, collection: str) -> str:
     return name if name.startswith(f"{collection}/") else f"{collection}/{name}"
+
+
+def _last(path: str) -> str:
+    """The last segment of a topic's or a place's path."""
+    return path.rpartition("/")[2].rpartition(".")[2]
 
 
 def _plain(text: str) -> str:
