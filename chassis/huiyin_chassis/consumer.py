@@ -157,6 +157,7 @@ class Consumer:
     async def _follow(self) -> None:
         cursor = await self._store.read(self._stored_cursor)
         self.position = cursor or ""
+        self._progress.beat()  # it may have been listed meanwhile
         batches: asyncio.Queue[feed_pb2.ChangeBatch | Exception | None] = asyncio.Queue(self._prefetch)
         receiving = asyncio.create_task(self._receive(cursor or BEGINNING, batches), name=f"{self._name}-receive")
         try:
