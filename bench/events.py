@@ -26,7 +26,8 @@ def main() -> None:
     groups: dict[str, set[str]] = defaultdict(set)
     started = time.perf_counter()
     for identity, (subject, detail) in zip(found.ids, found.rows, strict=True):
-        groups[joiner.join(reader.read(subject, detail).terms, identity)].add(identity)
+        reading = reader.read(subject, detail)
+        groups[joiner.join(reading.terms, identity, reading.place)].add(identity)
     posts_per_s = len(found.rows) / (time.perf_counter() - started)
     jieba.setLogLevel("ERROR")
     jieba.initialize()

@@ -95,7 +95,7 @@ class Analysis:
         titles = {row.id: row.title for row in connection.execute(select(EVENTS.c.id, EVENTS.c.title))}
         for row in store.joined_posts(connection):
             terms = json.loads(row.terms) if row.terms else terms_of(row.subject, row.text)
-            state.joiners[row.drill].add(terms, row.event_id)
+            state.joiners[row.drill].add(terms, row.event_id, row.place)
             event = state.events.get(row.event_id)
             if event is None:
                 event = state.events[row.event_id] = Event(row.event_id, titles.get(row.event_id, ""))
@@ -150,7 +150,8 @@ class _Batch:
 
     def _join(self, post: post_pb2.Post) -> tuple[str, Reading]:
         reading = self._reader.read(post.subject, post.text)
-        return self._state.joiners[post.drill].join(reading.terms, derived_id("event", _id_of(post))), reading
+        new_id = derived_id("event", _id_of(post))
+        return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place), reading
 
     def _count(self, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
         """Counts a post that was joined, grades its event, and tells of both."""
