@@ -1,4 +1,4 @@
-"""How a case follows its event: SEAMS 6, cell by cell."""
+"""How a case follows its event, cell by cell of the table in docs/architecture.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from huiyin_casework.model.steps import State
 
 SUCCESSOR = "a linked successor case opens, offered the standing reply"
 RECOMPUTED = "recomputed, but a promised date is never extended"
-SEAMS_6 = f"""
+EXPECTED = f"""
 event gains an inquiry | joins | joins; the unit is told | {SUCCESSOR}
 events merge | cases merge | a task for the desk: merge, keep apart, or assist | never moves; linked
 event splits | case splits | a task for the desk | never moves; linked
@@ -26,7 +26,7 @@ grade falls | {RECOMPUTED} | {RECOMPUTED} | nothing
 """
 
 
-@pytest.mark.parametrize("row", SEAMS_6.strip().splitlines())
+@pytest.mark.parametrize("row", EXPECTED.strip().splitlines())
 def test_the_table_says_what_the_seams_say(row: str) -> None:
     happening, *cells = (cell.strip() for cell in row.split("|"))
     assert [TABLE[Happening(happening)][column].value for column in Phase] == cells
