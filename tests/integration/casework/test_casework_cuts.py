@@ -36,7 +36,6 @@ from huiyin_casework.store import (
 )
 from huiyin_casework.worker.following import Following
 from huiyin_chassis.consumer import FeedPosition
-from huiyin_chassis.feed import pack
 from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
@@ -172,7 +171,7 @@ class Desk:
 
 def _change(number: int, kind: str, resource: event_pb2.Event | event_pb2.Membership) -> feed_pb2.Change:
     change = feed_pb2.Change(sequence=number, kind=kind, name=resource.name)
-    pack(change, resource)
+    change.resource.Pack(resource)
     return change
 
 
