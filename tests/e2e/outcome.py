@@ -107,3 +107,13 @@ def read_outcome(layout: Layout, *, chains: int | None = None) -> Outcome:
         if not reader.get(f"/v1/{name}:verify").get("intact"):
             broken.append(name)
     return Outcome(events, inquiries, cases, steps, notifications, tuple(broken))
+
+
+def comes_to(layout: Layout, expected: Outcome, *, chains: int | None = None, seconds: float = 30) -> bool:
+    """Whether a run comes to an outcome: a part that was started again may still be catching up."""
+    deadline = time.monotonic() + seconds
+    while read_outcome(layout, chains=chains) != expected:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(1)
+    return True
