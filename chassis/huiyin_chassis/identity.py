@@ -95,7 +95,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
 
 SERVICE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
     "collector": frozenset(),
-    "analyzer": frozenset({"collector.posts.watch", "collector.posts.hold"}),
+    "analyzer": frozenset({"collector.posts.watch", "collector.posts.read", "collector.posts.hold"}),
     "casework": frozenset(
         {
             "collector.sources.read",

@@ -10,6 +10,7 @@ from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceStub
 from huiyin.collector.v1.post_pb2 import WatchPostsRequest
 from huiyin_chassis import client, process
 from huiyin_chassis.consumer import Consumer
+from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Signer
 from huiyin_chassis.migrate import migrate
 from huiyin_chassis.outbox import Dispatcher
@@ -20,7 +21,9 @@ from huiyin_analyzer.config import AnalyzerSettings
 from huiyin_analyzer.holds import Holds
 from huiyin_analyzer.service import AnalyzerServicer, check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
-from huiyin_analyzer.worker import Analysis, relist
+from huiyin_analyzer.worker.following import Analysis
+from huiyin_analyzer.worker.forgetting import Forgetting
+from huiyin_analyzer.worker.listing import Listing
 
 _GRADING = Path(__file__).parent / "data" / "grading.yaml"
 _KINDS = ("post.created", "post.updated", "post.purged")
@@ -34,7 +37,7 @@ async def serve(settings: AnalyzerSettings) -> None:
     policies = Policies({"grading": check_grading})
     await store.write(lambda tx: policies.seed(tx, "grading", _GRADING.read_text("utf-8")))
     collector = CollectorServiceStub(client.connect(settings.collector_address))
-    analysis = Analysis(policies)
+    analysis, feed = Analysis(policies), Feed(store)
     consumer = Consumer(
         store,
         "collector.posts",
@@ -42,7 +45,7 @@ async def serve(settings: AnalyzerSettings) -> None:
             WatchPostsRequest(cursor=cursor, kinds=_KINDS), metadata=client.metadata(signer.own_token())
         ),
         apply=analysis.apply,
-        relist=relist,
+        relist=Listing(store, analysis, collector, signer).relist,
         rolled_back=analysis.forget,
     )
     server = Server(
@@ -52,12 +55,13 @@ async def serve(settings: AnalyzerSettings) -> None:
             Service(
                 analyzer_service_pb2.DESCRIPTOR.services_by_name["AnalyzerService"],
                 add_AnalyzerServiceServicer_to_server,
-                AnalyzerServicer(store, policies),
+                AnalyzerServicer(store, feed, policies),
             )
         ],
     )
     dispatcher = Dispatcher(store, Holds(collector, signer).handlers)
-    await server.run({"posts": consumer.run, "outbox": dispatcher.run}, store)
+    forgetting = Forgetting(store, feed, analysis, settings.feed_days)
+    await server.run({"posts": consumer.run, "outbox": dispatcher.run, "forgetting": forgetting.run}, store)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,12 @@ from pathlib import Path
 from huiyin_chassis.config import ProcessSettings, port_number, setting
 
 
+def _at_least_one(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("give a whole number of at least 1")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class AnalyzerSettings(ProcessSettings):
     """Everything that the analyzer reads from its environment."""
@@ -25,3 +31,6 @@ class AnalyzerSettings(ProcessSettings):
         "HUIYIN_KEY_FILE", Path("var/keys/private/analyzer.pem"), "The analyzer's private key, in PEM."
     )
     collector_address: str = setting("HUIYIN_COLLECTOR_ADDRESS", "127.0.0.1:8081", "host:port of the collector.")
+    feed_days: int = setting(
+        "HUIYIN_FEED_DAYS", 90, "Days that changes are kept for those who follow the feed.", parse=_at_least_one
+    )

@@ -29,11 +29,13 @@ def assessment(verdict: Verdict, policy_version: int) -> assessment_pb2.Assessme
     return message
 
 
-def event(row: Row[Any] | Any, judged: assessment_pb2.Assessment | None = None) -> event_pb2.Event:
+def event(
+    row: Row[Any] | Any, judged: assessment_pb2.Assessment | None = None, *, with_title: bool = True
+) -> event_pb2.Event:
     """An event from its row, or from anything with the same attributes; `judged` saves reading its assessment."""
     message = event_pb2.Event(
         name=f"events/{row.id}",
-        title=row.title,
+        title=row.title if with_title else "",
         topic=topic_name(row.topic),
         place=place_name(row.place),
         post_count=row.post_count,

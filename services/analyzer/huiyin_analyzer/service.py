@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+from google.protobuf.message import Message
 from huiyin.analyzer.v1 import analyzer_service_pb2_grpc, event_pb2, place_pb2, policy_pb2, topic_pb2
 from huiyin.type.v1 import feed_pb2, grade_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
@@ -69,10 +70,10 @@ def check_grading(body: str) -> None:
 class AnalyzerServicer(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
     """Reads of events, topics, places and policies; holds; the feed."""
 
-    def __init__(self, store: AnalyzerStore, policies: Policies) -> None:
+    def __init__(self, store: AnalyzerStore, feed: Feed, policies: Policies) -> None:
         self._store = store
+        self._feed = feed
         self._policies = policies
-        self._feed = Feed(store)
 
     async def GetEvent(self, request: event_pb2.GetEventRequest, context: Any) -> event_pb2.Event:
         """An event within the caller's reach."""
@@ -172,7 +173,7 @@ class AnalyzerServicer(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
     async def WatchEvents(
         self, request: event_pb2.WatchEventsRequest, context: Any
     ) -> AsyncIterator[feed_pb2.ChangeBatch]:
-        """The feed. Where an answer is expected, the masked text is joined."""
+        """The feed, with the titles of events, and the masked texts where an answer is expected."""
         async for batch in self._feed.watch(
             request.cursor,
             kinds=request.kinds,
@@ -308,18 +309,30 @@ def _reach(principal: Principal) -> ColumnElement[bool]:
 
 
 def _join_texts(connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
-    """Puts subject and text into the memberships whose authors expect an answer."""
-    waiting: dict[str, list[feed_pb2.Change]] = {}
+    """Puts titles into events, and subject and text into the memberships whose authors expect an answer.
+
+    Both are what people wrote: change rows do not keep them, so that a purge destroys them everywhere.
+    """
+    events: dict[str, list[feed_pb2.Change]] = {}
+    posts: dict[str, list[feed_pb2.Change]] = {}
     for change in changes:
-        if change.kind.startswith("membership."):
-            waiting.setdefault(change.name.removeprefix("memberships/"), []).append(change)
-    query = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.expects_answer)
-    for chunk in store.chunks(waiting):
-        for post_id, subject, text in connection.execute(query.where(POSTS.c.id.in_(chunk))):
-            joined = event_pb2.Membership(subject=subject, text=text).SerializeToString()
-            for change in waiting[post_id]:
-                # A message appended to a message is the two of them merged.
-                change.resource.value += joined
+        collection, _, found = change.name.partition("/")
+        (events if collection == "events" else posts).setdefault(found, []).append(change)
+    titles = select(EVENTS.c.id, EVENTS.c.title)
+    for chunk in store.chunks(events):
+        for event_id, title in connection.execute(titles.where(EVENTS.c.id.in_(chunk))):
+            _complete(events[event_id], event_pb2.Event(title=title))
+    texts = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.expects_answer)
+    for chunk in store.chunks(posts):
+        for post_id, subject, text in connection.execute(texts.where(POSTS.c.id.in_(chunk))):
+            _complete(posts[post_id], event_pb2.Membership(subject=subject, text=text))
+
+
+def _complete(changes: Sequence[feed_pb2.Change], part: Message) -> None:
+    """A message appended to a message is the two of them merged."""
+    body = part.SerializeToString()
+    for change in changes:
+        change.resource.value += body
 
 
 def _check_paths(tx: Tx, table: Table, collection: str, names: Sequence[str]) -> None:

@@ -28,6 +28,7 @@ from sqlalchemy import (
     Text,
     func,
     insert,
+    or_,
     select,
     update,
 )
@@ -166,6 +167,11 @@ def joined_posts(connection: Connection) -> Iterator[Row[Any]]:
     """Every post in the order of joining, without holding them all."""
     query = select(POSTS).order_by(POSTS.c.number).execution_options(yield_per=1000)
     yield from connection.execute(query)
+
+
+def texts_kept(connection: Connection) -> set[str]:
+    """The ids of posts whose text was not purged."""
+    return set(connection.scalars(select(POSTS.c.id).where(or_(POSTS.c.subject != "", POSTS.c.text != ""))))
 
 
 def known_posts(connection: Connection, ids: Iterable[str]) -> dict[str, Row[Any]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import huiyin_analyzer
 import pytest
@@ -16,15 +16,21 @@ from huiyin.type.v1 import feed_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
 from huiyin_analyzer.service import AnalyzerServicer, check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
-from huiyin_analyzer.worker import Analysis
+from huiyin_analyzer.worker.following import Analysis
+from huiyin_analyzer.worker.forgetting import Forgetting
+from huiyin_analyzer.worker.listing import Listing
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.consumer import FeedPosition
 from huiyin_chassis.errors import InvalidArgument, NotFound
-from huiyin_chassis.identity import Principal, set_current_principal
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.identity import Principal, Signer, ensure_keys, set_current_principal
 from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.tables import OUTBOX
 from sqlalchemy import select
+
+if TYPE_CHECKING:
+    from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
 
 GRADING = (Path(huiyin_analyzer.__file__).parent / "data" / "grading.yaml").read_text("utf-8")
 EPOCH = str(uuid.UUID(int=7))
@@ -65,7 +71,7 @@ class Running:
         self.store = store
         self.policies = Policies({"grading": check_grading})
         self.analysis = Analysis(self.policies)
-        self.service = AnalyzerServicer(store, self.policies)
+        self.service = AnalyzerServicer(store, Feed(store), self.policies)
 
     async def apply(self, changes: Sequence[feed_pb2.Change]) -> None:
         await self.store.write(lambda tx: self.analysis.apply(tx, changes, FeedPosition(EPOCH)))
@@ -74,14 +80,18 @@ class Running:
         found = await self.service.ListEvents(event_pb2.ListEventsRequest(**request), None)
         return list(found.events)
 
-    async def told(self) -> list[tuple[str, str]]:
-        """(kind, name) of every change that consumers may record, in order."""
-        batches = []
+    async def changes(self) -> list[feed_pb2.Change]:
+        """Every change, in order."""
+        found: list[feed_pb2.Change] = []
         async for batch in self.service.WatchEvents(event_pb2.WatchEventsRequest(), None):
-            batches += list(batch.changes)
+            found += batch.changes
             if batch.caught_up:
                 break
-        return [(found.kind, found.name) for found in batches]
+        return found
+
+    async def told(self) -> list[tuple[str, str]]:
+        """(kind, name) of every change, in order."""
+        return [(found.kind, found.name) for found in await self.changes()]
 
 
 def run(url: str, test: Callable[[Running], Awaitable[None]]) -> None:
@@ -177,12 +187,94 @@ def test_an_edited_text_is_taken_over_and_a_purged_one_destroyed(database_url: s
         parent = event_pb2.ListMembershipsRequest(parent="events/-")
         rows = {row.post: row for row in (await running.service.ListMemberships(parent, None)).memberships}
         assert rows["posts/p0000"].text == "新内容" and rows["posts/p0001"].text == ""
-        kinds = [kind for kind, _ in await running.told()]
-        assert kinds[-2:] == ["membership.updated", "membership.purged"]
+        assert {event.title for event in await running.events()} == {"新标题", "", NAMES[2]}
+        told = ["membership.updated", "event.updated", "membership.purged", "event.updated"]
+        assert [kind for kind, _ in await running.told()][-4:] == told
         # After a restart the edited post gathers others by the terms by which it joined; the purged one has none left.
         running.analysis.forget()
         await running.apply(posts(6)[3:])
         assert sorted(event.post_count for event in await running.events()) == [1, 1, 2, 2]
+
+    run(database_url, body)
+
+
+@pytest.mark.parametrize("cuts", [[8], [6, 1, 1], [7, 1], [1] * 8])
+def test_the_title_is_that_of_the_first_post_whose_text_is_kept(sqlite_url: str, cuts: list[int]) -> None:
+    async def body(running: Running) -> None:
+        edited = post_pb2.Post(name="posts/p0000", subject="改过的标题", text="新内容", revision=2)
+        purged = post_pb2.Post(name="posts/p0000", revision=3)
+        changes = [*posts(6), change(10, "post.updated", edited), change(11, "post.purged", purged)]
+        for size in cuts:
+            await running.apply(changes[:size])
+            del changes[:size]
+        assert sorted(event.title for event in await running.events()) == sorted(NAMES)
+        found = [each.revision for each in await running.changes() if each.name == "memberships/p0000"]
+        assert found == [1, 2, 3]
+
+    run(sqlite_url, body)
+
+
+def test_a_post_that_was_purged_since_opens_no_event(sqlite_url: str) -> None:
+    async def body(running: Running) -> None:
+        gone = post_pb2.Post(name="posts/p0009", source="sources/board", external_id="9", revision=1)
+        await running.apply([change(1, "post.created", gone), change(2, "post.purged", gone)])
+        assert await running.events() == [] and await running.changes() == []
+
+    run(sqlite_url, body)
+
+
+def test_a_purged_text_is_in_no_byte_of_the_files(sqlite_url: str, tmp_path: Path) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(3))
+        purged = post_pb2.Post(name="posts/p0001", revision=2)
+        await running.apply([change(11, "post.purged", purged)])
+        await Forgetting(running.store, Feed(running.store), running.analysis, feed_days=90).forget()
+        found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+        assert NAMES[0].encode() in found and NAMES[1].encode() not in found
+
+    run(sqlite_url, body)
+
+
+class Collector:
+    """A collector that has these posts."""
+
+    def __init__(self, *found: post_pb2.Post) -> None:
+        self.found = found
+
+    def WatchPosts(self, request: post_pb2.WatchPostsRequest, metadata: object) -> Collector:
+        assert request.tail
+        return self
+
+    async def __aiter__(self) -> AsyncIterator[feed_pb2.ChangeBatch]:
+        yield feed_pb2.ChangeBatch(cursor="the-head")
+
+    def cancel(self) -> None: ...
+
+    async def ListPosts(
+        self, request: post_pb2.ListPostsRequest, metadata: object, timeout: float
+    ) -> post_pb2.ListPostsResponse:
+        page = int(request.page_token or 0)
+        following = str(page + 1) if page + 1 < len(self.found) else ""
+        return post_pb2.ListPostsResponse(posts=self.found[page : page + 1], next_page_token=following)
+
+
+def test_where_the_feed_is_lost_posts_are_listed_anew(database_url: str, tmp_path: Path) -> None:
+    async def body(running: Running) -> None:
+        await running.apply(posts(3))
+        same, edited, _, joins = (post_pb2.Post.FromString(each.resource.value) for each in posts(4))
+        edited.text = "新内容"
+        collector = Collector(same, edited, joins)
+        ensure_keys(tmp_path, ["analyzer"])
+        signer = Signer("analyzer", tmp_path / "private" / "analyzer.pem")
+        listing = Listing(running.store, running.analysis, cast("CollectorServiceAsyncStub", collector), signer)
+        assert await listing.relist() == "the-head"
+        parent = event_pb2.ListMembershipsRequest(parent="events/-")
+        rows = (await running.service.ListMemberships(parent, None)).memberships
+        assert [row.text for row in rows] == [same.text, "新内容", "", joins.text]
+        assert sorted(event.post_count for event in await running.events()) == [1, 1, 2]
+        before = await running.changes()
+        await listing.relist()
+        assert await running.changes() == before
 
     run(database_url, body)
 
@@ -274,5 +366,7 @@ def test_watch_joins_the_text_of_those_who_expect_an_answer_only(database_url: s
                 found[membership.post] = membership
             break
         assert found["posts/p0000"].text and not found["posts/p0001"].text
+        opened = [each for each in await running.changes() if each.kind == "event.opened"]
+        assert [event_pb2.Event.FromString(each.resource.value).title for each in opened] == list(NAMES[:2])
 
     run(database_url, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from huiyin_analyzer.model.events import Event, Joiner, Post
 from huiyin_analyzer.model.text import Harm, Intent, terms_of
 from hypothesis import given
@@ -58,6 +59,15 @@ def test_a_joiner_loaded_again_goes_on_as_if_nothing_had_happened(cut: int, ids:
     assert [names[event] for event in found] == expected
 
 
+@pytest.mark.parametrize(
+    ("place", "event"), [("A市.A3区", "first"), ("A市", "first"), ("", "first"), ("A市.A7县", "second")]
+)
+def test_the_same_trouble_in_another_place_is_another_event(place: str, event: str) -> None:
+    joiner = Joiner()
+    joiner.join(terms_of("金桂华庭麻将馆扰民", ""), "first", "A市.A3区")
+    assert joiner.join(terms_of("望江花园麻将馆扰民", ""), "second", place) == event
+
+
 def test_a_text_without_terms_opens_an_event_of_its_own() -> None:
     joiner = Joiner()
     assert [joiner.join({}, str(number)) for number in range(3)] == ["0", "1", "2"]
@@ -65,7 +75,7 @@ def test_a_text_without_terms_opens_an_event_of_its_own() -> None:
 
 def test_figures_read_publication_time_and_not_the_order_of_import() -> None:
     times = [10 * DAY, 9 * DAY + DAY // 2, 8 * DAY + DAY // 2, 1 * DAY]
-    forward, backward = Event("a", ""), Event("a", "")
+    forward, backward = Event("a"), Event("a")
     for time in times:
         forward.count(post(time))
     for time in reversed(times):
@@ -76,7 +86,7 @@ def test_figures_read_publication_time_and_not_the_order_of_import() -> None:
 
 
 def test_every_figure_counts_what_it_says() -> None:
-    event = Event("a", "")
+    event = Event("a")
     event.count(
         post(0, votes=3, voice_day=b"x", harm=Harm.LIFE | Harm.HEALTH, intent=Intent.HELP, place="A市", topic="t")
     )

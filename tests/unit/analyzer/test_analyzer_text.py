@@ -44,6 +44,7 @@ def test_the_topic_is_that_of_the_surest_words(subject: str, text: str, topic: s
         ("反映A市A3区违建", "", "A市.A3区"),
         ("A7县的道路", "", "A市.A7县"),
         ("K市停电", "", "K市"),
+        ("A市五矿万境K9县漏水", "", "A市"),
         ("我是江北省清河市临江县居民", "", "江北省.清河市.临江县"),
         ("小区超市关门", "我们城市的夜市很吵", ""),
     ],
@@ -80,6 +81,10 @@ def test_reading_never_fails_and_is_a_function_of_the_text(subject: str, text: s
 
 def test_padding_makes_no_difference() -> None:
     assert terms_of("路灯", "\n\t\t路灯坏了\n\n很黑\t") == terms_of(" 路灯 ", "路灯坏了 很黑")
+
+
+def test_terms_are_of_the_matter_and_not_of_asking() -> None:
+    assert set(terms_of("请问A7县泉星公园什么时候开工", "")) == {"泉星", "公园", "开工"}
 
 
 @given(

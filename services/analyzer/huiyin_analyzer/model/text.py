@@ -88,11 +88,11 @@ _HARM_WORDS: Final[Mapping[Harm, str]] = {
 
 _ASKING_WORDS: Final = """
 请问 咨询 询问 反映 投诉 举报 建议 希望 请求 恳请 恳求 呼吁 强烈 要求 答复 回复 反馈 解决 处理 问题 情况
-有关 相关 关于 领导 书记 市长 市委 市政府 市委书记 政府 部门 市民 群众 公民 居民 百姓 老百姓 尊敬 你好 您好
-谢谢 感谢 加快 加强 加大 推进 力度 步伐 措施 行动 具体 有何 全覆盖 刻不容缓 何时 什么 时候 什么时候 多久
-能否 是否 怎么 怎样 如何 为何 为什么 到底 至今 再次 多次 严重 非常 影响 现在 目前 已经 没有 可以 不能 不是
-就是 还是 都是 还有 一个 进行 因为 所以 但是 如果 以及 这个 这样 这种 我们 他们 你们 自己 大家 应该 需要
-不知
+有关 相关 关于 领导 书记 市长 市委 市政府 市委书记 政府 部门 市民 群众 公民 居民 百姓 老百姓 尊敬 你好
+您好 谢谢 感谢 加快 加强 加大 推进 力度 步伐 措施 行动 具体 有何 全覆盖 刻不容缓 何时 什么 时候 什么时候
+多久 能否 是否 怎么 怎样 如何 为何 为什么 到底 至今 再次 多次 严重 非常 影响 现在 目前 已经 没有 可以
+不能 不是 就是 还是 都是 还有 一个 进行 因为 所以 但是 如果 以及 这个 这样 这种 我们 他们 你们 自己 大家
+应该 需要 不知
 """
 _ASKING: Final = frozenset(_ASKING_WORDS.split())
 """Words by which one asks an office for something, whatever it is: they tell nothing of the matter."""
@@ -126,7 +126,7 @@ class Reader:
             names = {node.path.rpartition(".")[2], *node.aliases}
             entries += [(name, ("place", node.path)) for name in sorted(names)]
         entries += [(word, ("intent", intent)) for intent, words in _INTENT_WORDS.items() for word in words.split()]
-        entries += [(word, ("harm", harm)) for harm, words in _HARM_WORDS.items() for word in words.split()]
+        entries += [(word, ("harm", int(harm))) for harm, words in _HARM_WORDS.items() for word in words.split()]
         self._phrases: Phrases[tuple[str, Any]] = Phrases(entries)
 
     def read(self, subject: str, text: str) -> Reading:
@@ -135,7 +135,7 @@ class Reader:
         topics: Counter[str] = Counter()
         intents: Counter[Intent] = Counter()
         mentions: list[tuple[int, int, str]] = []
-        harm = Harm.NONE
+        harm = 0
         for offset, weight, part in ((0, 3, subject), (len(subject), 1, text)):
             seen: set[tuple[str, Any]] = set()
             for at, phrase, meaning in self._phrases.find(part):
@@ -156,7 +156,7 @@ class Reader:
             max(topics, key=lambda path: (topics[path], path.count("."), path)) if topics else "",
             _place(mentions) or _place_by_pattern(subject) or _place_by_pattern(text[:200]),
             max(intents, key=lambda intent: (intents[intent], -intent)) if intents else Intent.NONE,
-            harm,
+            Harm(harm),
         )
 
 

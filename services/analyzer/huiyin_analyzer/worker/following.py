@@ -1,10 +1,10 @@
-"""Following the collector: reads each new post, joins it to its event, grades the event; passes holds on."""
+"""Following the collector: reads each new post, joins it to its event, grades the event."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -16,12 +16,11 @@ from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.consumer import FeedPosition
-from huiyin_chassis.errors import Unavailable
 from huiyin_chassis.feed import unpack
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, Row, select, update
+from sqlalchemy import Connection, Row, or_, select, update
 
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.holds import hold_posts
@@ -31,6 +30,9 @@ from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading,
 from huiyin_analyzer.store import EVENTS, POSTS, RuleBook
 
 log = structlog.get_logger(__name__)
+
+Told = tuple[str, post_pb2.Post]
+"""What became of a post (post.created, post.updated, post.purged), and the post."""
 
 _Row = dict[str, object]
 
@@ -66,6 +68,8 @@ class Analysis:
         self._book: RuleBook | None = None
         self._reader = Reader()
         self._grading = Grading(())
+        self.destroyed_texts = False
+        """Whether texts were overwritten whose bytes may still be in the store's files."""
 
     def forget(self) -> None:
         """What is in memory is ahead of the store: load it again before the next batch."""
@@ -73,11 +77,18 @@ class Analysis:
 
     def apply(self, tx: Tx, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
         """Applies posts that were created, edited or purged, in their order."""
+        posts = [(change.kind, unpack(change, post_pb2.Post)) for change in changes if change.kind.startswith("post.")]
+        self.take(tx, posts, lambda step: position.request_id(changes[-1].sequence, step))
+
+    def take(self, tx: Tx, posts: Sequence[Told], effect: Callable[[str], str]) -> None:
+        """Takes posts over in their order. `effect`: the request id of what another service is told, by its step."""
         self._follow_rules(tx.connection)
         state = self._state or self._load(tx.connection)
         self._state = state
         policy = self._book.policy if self._book else 0
-        _Batch(tx, state, self._reader, self._grading, policy).apply(changes, position)
+        batch = _Batch(tx, state, self._reader, self._grading, policy)
+        batch.apply(posts, effect)
+        self.destroyed_texts |= batch.destroyed_texts
 
     def _follow_rules(self, connection: Connection) -> None:
         book = store.rule_book(connection)
@@ -92,13 +103,10 @@ class Analysis:
     @staticmethod
     def _load(connection: Connection) -> _State:
         state = _State()
-        titles = {row.id: row.title for row in connection.execute(select(EVENTS.c.id, EVENTS.c.title))}
         for row in store.joined_posts(connection):
             terms = json.loads(row.terms) if row.terms else terms_of(row.subject, row.text)
             state.joiners[row.drill].add(terms, row.event_id, row.place)
-            event = state.events.get(row.event_id)
-            if event is None:
-                event = state.events[row.event_id] = Event(row.event_id, titles.get(row.event_id, ""))
+            event = state.events.setdefault(row.event_id, Event(row.event_id))
             event.count(
                 Post(
                     row.publish_time,
@@ -126,19 +134,22 @@ class _Batch:
         self._reader = reader
         self._grading = grading
         self._policy_version = policy_version
-        self._known: dict[str, Row[Any]] = {}
+        self._known: dict[str, _Row] = {}
         self._new: dict[str, _Row] = {}
         self._events: dict[str, Row[Any]] = {}
         self._touched: dict[str, _Touched] = {}
+        self.destroyed_texts = False
 
-    def apply(self, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
-        """Applies the changes in their order."""
-        posts = [(change.kind, unpack(change, post_pb2.Post)) for change in changes if change.kind.startswith("post.")]
-        self._known = store.known_posts(self._tx.connection, [_id_of(post) for _, post in posts])
-        created = [post for kind, post in posts if kind == "post.created"]
+    def apply(self, posts: Sequence[Told], effect: Callable[[str], str]) -> None:
+        """Applies what was told in its order."""
+        known = store.known_posts(self._tx.connection, [_id_of(post) for _, post in posts])
+        self._known = {post_id: dict(row._mapping) for post_id, row in known.items()}
+        # A post without any text was purged since; there is nothing to read, and its purge follows.
+        created = [post for kind, post in posts if kind == "post.created" and (post.subject or post.text)]
         readings = {_id_of(post): self._join(post) for post in created if _id_of(post) not in self._known}
         # Only now is it known which events the batch touches; they are fetched in one go.
-        self._events = store.events_by_id(self._tx.connection, [event_id for event_id, _ in readings.values()])
+        touched = [event_id for event_id, _ in readings.values()] + [row.event_id for row in known.values()]
+        self._events = store.events_by_id(self._tx.connection, touched)
         for kind, post in posts:
             if kind == "post.created" and _id_of(post) in readings:
                 self._count(post, *readings.pop(_id_of(post)))
@@ -146,7 +157,7 @@ class _Batch:
                 self._edit(post)
             elif kind == "post.purged":
                 self._purge(post)
-        self._finish(position, changes[-1].sequence)
+        self._finish(effect)
 
     def _join(self, post: post_pb2.Post) -> tuple[str, Reading]:
         reading = self._reader.read(post.subject, post.text)
@@ -170,9 +181,9 @@ class _Batch:
         row = self._new[_id_of(post)] = _row_of(post, self._state.numbered, event_id, counted)
         event = self._state.events.get(event_id)
         if event is None:
-            event = self._state.events[event_id] = Event(event_id, _title(post))
+            event = self._state.events[event_id] = Event(event_id)
             event.count(counted)
-            self._open(event, post.drill)
+            self._open(event, _title(post.subject, post.text), post.drill)
             self._tell_membership("membership.joined", row)
         else:
             event.count(counted)
@@ -189,9 +200,10 @@ class _Batch:
 
     def _change_text(self, kind: str, post: post_pb2.Post, subject: str, text: str) -> None:
         post_id = _id_of(post)
-        row = self._new.get(post_id) or (dict(self._known[post_id]._mapping) if post_id in self._known else None)
+        row = self._new.get(post_id) or self._known.get(post_id)
         if row is None:
             return
+        title = _title(str(row["subject"]), str(row["text"]))
         # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
         joined_by = row["terms"] or json.dumps(terms_of(str(row["subject"]), str(row["text"])), ensure_ascii=False)
         row |= {
@@ -203,12 +215,30 @@ class _Batch:
         if post_id not in self._new:
             values = {name: row[name] for name in ("subject", "text", "terms", "revision")}
             self._tx.execute(update(POSTS).where(POSTS.c.id == post_id).values(values))
+        self.destroyed_texts = True
         self._tell_membership(kind, row)
+        event = self._state.events[str(row["event_id"])]
+        if title == self._row_of_event(event)["title"]:
+            self._update(event, self._first_title(event.id))
 
-    def _open(self, event: Event, drill: bool) -> None:
+    def _first_title(self, event_id: str) -> str:
+        """The title of an event: that of its first post whose text is kept."""
+        kept = or_(POSTS.c.subject != "", POSTS.c.text != "")
+        query = select(POSTS.c.subject, POSTS.c.text).where(POSTS.c.event_id == event_id, kept)
+        row = self._tx.execute(query.order_by(POSTS.c.number).limit(1)).one_or_none()
+        if row:
+            return _title(row.subject, row.text)
+        titles = (
+            _title(str(new["subject"]), str(new["text"]))
+            for new in self._new.values()
+            if new["event_id"] == event_id and (new["subject"] or new["text"])
+        )
+        return next(titles, "")
+
+    def _open(self, event: Event, title: str, drill: bool) -> None:
         row: _Row = {
             "id": event.id,
-            "title": event.title,
+            "title": title,
             "create_time": self._tx.now_us,
             "drill": drill,
             "hold": event_pb2.EVENT_HOLD_UNSPECIFIED,
@@ -217,19 +247,22 @@ class _Batch:
         touched = self._touched[event.id] = _Touched(row, self._assess(event, row), new=True)
         self._tell_event("event.opened", touched)
 
-    def _update(self, event: Event) -> None:
+    def _row_of_event(self, event: Event) -> _Row:
         touched = self._touched.get(event.id)
-        if touched is None:
-            row: _Row = dict(self._events[event.id]._mapping)
-            before = _matter(row)
-            touched = self._touched[event.id] = _Touched(row, self._assess(event, row), new=False)
-        else:
-            before = _matter(touched.row)
-            touched.verdict = self._assess(event, touched.row)
-        touched.told = False
+        return touched.row if touched else dict(self._events[event.id]._mapping)
+
+    def _update(self, event: Event, title: str | None = None) -> None:
+        """Grades an event whose figures changed; `title`: its new title, where it has one."""
+        row = self._row_of_event(event)
+        before = _matter(row)
+        if title is not None:
+            row["title"] = title
+        verdict = self._assess(event, row)
+        new = event.id in self._touched and self._touched[event.id].new
+        touched = self._touched[event.id] = _Touched(row, verdict, new)
         # What matters is told where it happened, so that those who record it do so in the same order always;
         # growth alone is told once a batch.
-        if before != _matter(touched.row):
+        if before != _matter(row):
             self._tell_event("event.updated", touched)
 
     def _assess(self, event: Event, row: _Row) -> Verdict:
@@ -251,7 +284,7 @@ class _Batch:
         row["assessment"] = judged.SerializeToString()
         row["update_time"] = self._tx.now_us
         row["revision"] = revision = int(str(row["revision"])) + 1
-        message = resources.event(SimpleNamespace(**row), judged)
+        message = resources.event(SimpleNamespace(**row), judged, with_title=False)
         self._tx.changes.add(kind, message.name, revision, message, drill=bool(row["drill"]))
         touched.told = True
 
@@ -259,7 +292,7 @@ class _Batch:
         message = resources.membership(SimpleNamespace(**row), with_text=False)
         self._tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
 
-    def _finish(self, position: FeedPosition, sequence: int) -> None:
+    def _finish(self, effect: Callable[[str], str]) -> None:
         """Tells of events that only grew, writes the rows, and holds posts that joined a held event."""
         for touched in self._touched.values():
             if not touched.told:
@@ -271,20 +304,20 @@ class _Batch:
         held = {event_id for event_id, touched in self._touched.items() if touched.row["hold"]}
         joined = [post_id for post_id, row in self._new.items() if row["event_id"] in held]
         if joined:
-            hold_posts(self._tx, joined, held=True, request_id=position.request_id(sequence, "hold"))
+            hold_posts(self._tx, joined, held=True, request_id=effect("hold"))
 
 
-def _matter(row: _Row) -> tuple[object, object, object]:
-    return row["grade"], row["topic"], row["place"]
+def _matter(row: _Row) -> tuple[object, ...]:
+    return row["grade"], row["topic"], row["place"], row["title"]
 
 
 def _id_of(post: post_pb2.Post) -> str:
     return post.name.removeprefix("posts/")
 
 
-def _title(post: post_pb2.Post) -> str:
+def _title(subject: str, text: str) -> str:
     """The subject, or the beginning of the text of a post without one."""
-    return post.subject.strip() or " ".join(post.text[: 2 * _TITLE_CHARACTERS].split())[:_TITLE_CHARACTERS]
+    return subject.strip() or " ".join(text[: 2 * _TITLE_CHARACTERS].split())[:_TITLE_CHARACTERS]
 
 
 def _row_of(post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
@@ -316,12 +349,3 @@ def _voice_day(post: post_pb2.Post) -> bytes:
         return b""
     day = timestamp_to_micros(post.collect_time) // _DAY
     return hashlib.blake2b(post.voice, key=day.to_bytes(4, "big"), digest_size=8).digest()
-
-
-async def relist() -> str:
-    """The collector's feed is gone from where we stopped, and posts cannot be listed by us: an operator must decide."""
-    raise Unavailable(
-        "FEED_LOST",
-        "the collector's feed does not go back to where the analyzer stopped; restore the collector's store, "
-        "or empty the analyzer's and let it begin anew",
-    )
