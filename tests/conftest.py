@@ -10,11 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import grpc.aio
 import pytest
 from hypothesis import settings
 
 settings.register_profile("huiyin", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("huiyin")
+
+# As every process does: its threads live as long as this one, not as long as a test's loop.
+grpc.aio.init_grpc_aio()
 
 _numbers = itertools.count(1)
 

@@ -111,14 +111,16 @@ class Feed:
         store = self._store
         wanted = sorted(kinds)
         epoch, position = await store.read(lambda connection: _start(connection, cursor, tail))
-        silent_until = clock.now()
+        silent_until, behind = clock.now(), False
         while not store.draining and (until is None or clock.now() < until):
             commit = store.changed.current()
             look = partial(self._next, epoch=epoch, after=position, kinds=wanted, join=join)
             batch, position = await store.read(look)
             now = clock.now()
-            if batch.changes or now >= silent_until:
+            # Whoever was given a full batch is told at once that it was the last.
+            if batch.changes or now >= silent_until or (behind and batch.caught_up):
                 silent_until = clock.from_micros(clock.micros(now) + int(self._heartbeat * 1e6))
+                behind = not batch.caught_up
                 yield batch
             if batch.caught_up:
                 rest = min(silent_until, until or silent_until) - clock.now()

@@ -20,7 +20,7 @@ from huiyin_chassis.errors import InvalidArgument
 _MAX_DEPTH: Final = 20
 _TOKEN = re.compile(
     r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<operator><=|>=|!=|=|<|>|:)|(?P<bracket>[()])
-    |(?P<word>[^\s()<>=!:"']+))""",
+    |(?P<word>\d{4}-\d\d-\d\dT[\d:.]+(?:Z|[+-][\d:]+)?|[^\s()<>=!:"']+))""",
     re.VERBOSE,
 )
 
@@ -195,7 +195,7 @@ class _Parser:
 
     def term(self, depth: int) -> ColumnElement[bool]:
         if depth > _MAX_DEPTH:
-            raise _wrong(self.rest[0], "the brackets are nested too deep")
+            raise InvalidArgument("filter", "is nested too deep; use fewer brackets and NOTs", "FILTER_INVALID")
         if self._word("NOT"):
             return not_(self.term(depth + 1))
         token = self._next("a comparison such as drill = false")
@@ -240,6 +240,8 @@ class _Parser:
 def _tokens(text: str) -> list[_Token]:
     tokens, position = [], 0
     text = text.rstrip()
+    if "\x00" in text:  # PostgreSQL takes none
+        raise InvalidArgument("filter", "holds a NUL character; remove it", "FILTER_INVALID")
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:

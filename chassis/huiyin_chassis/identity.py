@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import jwt
+import structlog
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding,
@@ -29,6 +30,8 @@ from cryptography.hazmat.primitives.serialization import (
 
 from huiyin_chassis import clock
 from huiyin_chassis.errors import FailedPrecondition, Unauthenticated
+
+log = structlog.get_logger(__name__)
 
 AUDIENCE: Final = "huiyin"
 LIFETIME: Final = timedelta(minutes=5)
@@ -210,7 +213,7 @@ class Verifier:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._keys: dict[str, Ed25519PublicKey] = {}
-        self._looked = 0.0
+        self._looked = -_LOOK_AGAIN_SECONDS
         self._verified: dict[str, Principal] = {}
 
     def verify(self, token: str) -> Principal:
@@ -231,14 +234,13 @@ class Verifier:
     def _verify(self, token: str, now: datetime) -> Principal:
         try:
             kid = str(jwt.get_unverified_header(token).get("kid", ""))
-            key = self._key(kid)
-            claims = jwt.decode(
-                token,
-                key,
-                algorithms=["EdDSA"],
-                audience=AUDIENCE,
-                options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
-            )
+            try:
+                claims = _claims(token, self._key(kid))
+            except jwt.InvalidSignatureError:
+                # The process may have been given a new key pair.
+                if not self._look_again():
+                    raise
+                claims = _claims(token, self._key(kid))
             expires = datetime.fromtimestamp(claims["exp"], UTC)
         except (jwt.InvalidTokenError, TypeError, ValueError, OverflowError) as error:
             raise Unauthenticated("TOKEN_INVALID", "the token cannot be verified; sign in again") from error
@@ -247,15 +249,36 @@ class Verifier:
         return _principal(kid, claims, expires)
 
     def _key(self, kid: str) -> Ed25519PublicKey:
-        if kid not in self._keys and time.monotonic() - self._looked > _LOOK_AGAIN_SECONDS:
-            self._looked = time.monotonic()
-            self._keys = {path.stem: _load_public(path) for path in sorted(self._folder.glob("*.pem"))}
-        if kid not in self._keys:
+        if kid not in self._keys and not (self._look_again() and kid in self._keys):
             raise Unauthenticated(
                 "KEY_UNKNOWN",
                 f"no public key of the process {kid[:40]!r} is known here; put it into HUIYIN_PUBLIC_KEYS",
             )
         return self._keys[kid]
+
+    def _look_again(self) -> bool:
+        """Reads the folder, unless that was done a moment ago; False then."""
+        if time.monotonic() - self._looked < _LOOK_AGAIN_SECONDS:
+            return False
+        self._looked = time.monotonic()
+        self._keys = {}
+        for path in sorted(self._folder.glob("*.pem")):
+            try:
+                self._keys[path.stem] = _load_public(path)
+            except (OSError, ValueError, FailedPrecondition) as error:
+                log.warning("identity.key_unreadable", file=path.name, error=str(error))
+        return True
+
+
+def _claims(token: str, key: Ed25519PublicKey) -> dict[str, Any]:
+    claims: dict[str, Any] = jwt.decode(
+        token,
+        key,
+        algorithms=["EdDSA"],
+        audience=AUDIENCE,
+        options={"require": ["exp", "sub"], "verify_exp": False, "verify_iat": False},
+    )
+    return claims
 
 
 def _principal(kid: str, claims: dict[str, Any], expires: datetime) -> Principal:
@@ -298,7 +321,16 @@ def ensure_keys(folder: Path, names: Collection[str]) -> None:
                 file.write(pem)
         key = _load_private(path)
         pem = key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-        (public / f"{name}.pem").write_bytes(pem)
+        _replace_unless_same(public / f"{name}.pem", pem)
+
+
+def _replace_unless_same(path: Path, content: bytes) -> None:
+    """Other processes read this folder: they see the old file or the new one, never half of it."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    new = path.with_suffix(".new")
+    new.write_bytes(content)
+    new.replace(path)
 
 
 def _load_private(path: Path) -> Ed25519PrivateKey:

@@ -8,6 +8,8 @@ from typing import Literal
 
 import structlog
 
+from huiyin_chassis import telemetry
+
 
 def configure_logging(process: str, level: str = "info", format: Literal["json", "console"] | str = "json") -> None:
     """Sets up structlog for this process, and lets what libraries log through `logging` come out the same way."""
@@ -17,6 +19,7 @@ def configure_logging(process: str, level: str = "info", format: Literal["json",
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _named(process),
+        _traced,
     ]
     renderer: structlog.typing.Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
@@ -52,3 +55,9 @@ def _named(process: str) -> structlog.typing.Processor:
         return event
 
     return add
+
+
+def _traced(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    if trace := telemetry.trace_id():
+        event["trace"] = trace
+    return event

@@ -1,4 +1,4 @@
-"""Pages of a listing by keyset: a token says after which row to go on, and for which query it was given.
+"""Pages of a listing by keyset: a token says after which row to go on, and is signed for the query it was given with.
 
 Rows that come or go between two pages shift nothing, and the hundredth page costs what the first does.
 """
@@ -6,10 +6,13 @@ Rows that come or go between two pages shift nothing, and the hundredth page cos
 from __future__ import annotations
 
 import base64
-import hashlib
+import contextlib
+import hmac
 import json
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, Select, and_, func, or_
@@ -19,8 +22,21 @@ from huiyin_chassis.errors import InvalidArgument
 DEFAULT_SIZE: Final = 50
 MAX_SIZE: Final = 1000
 
+_MAC_BYTES: Final = 16
+_key = secrets.token_bytes(32)
+
 Order = tuple[ColumnElement[Any], bool]
 """A column of the query that is never NULL, and whether it descends."""
+
+
+def use_key(key_file: Path) -> None:
+    """Signs tokens by this process's private key, so that they outlive a restart and hold at every replica of it.
+
+    Without one they hold as long as the process lives.
+    """
+    global _key
+    with contextlib.suppress(OSError):  # who needs the key for more than this says that it is missing
+        _key = hmac.digest(key_file.read_bytes(), b"huiyin page tokens", "sha256")
 
 
 @dataclass(frozen=True)
@@ -46,16 +62,16 @@ def page(
     filter and order, so that it is refused (InvalidArgument on page_token) with another query.
     """
     size = min(page_size or DEFAULT_SIZE, MAX_SIZE)
-    digest = hashlib.sha256(repr((binding, [(str(column), down) for column, down in order])).encode()).hexdigest()[:16]
+    bound = repr((binding, [(str(column), down) for column, down in order])).encode()
     if page_token:
-        query = query.where(_after(order, _parse(page_token, digest, len(order))))
+        query = query.where(_after(order, _parse(page_token, bound)))
     keys = [column.label(f"_key{index}") for index, (column, _) in enumerate(order)]
     query = query.add_columns(*keys).order_by(*(column.desc() if down else column.asc() for column, down in order))
     rows = connection.execute(query.limit(size + 1)).all()
     if len(rows) <= size:
         return Page(rows, "")
     rows = rows[:size]
-    return Page(rows, _token(digest, list(rows[-1][-len(order) :])))
+    return Page(rows, _token(list(rows[-1][-len(order) :]), bound))
 
 
 def total(connection: Connection, query: Select[Any]) -> int:
@@ -64,29 +80,36 @@ def total(connection: Connection, query: Select[Any]) -> int:
 
 
 def _after(order: Sequence[Order], values: list[Any]) -> ColumnElement[bool]:
-    """Rows after a position: (a > x) or (a = x and b > y) or …"""
+    """Rows after a position: a >= x and ((a > x) or (a = x and b > y) or …); the first lets PostgreSQL use an index."""
     terms = []
     for index, (column, down) in enumerate(order):
         same = [earlier == value for (earlier, _), value in zip(order[:index], values[:index], strict=True)]
         value = values[index]
         terms.append(and_(*same, column < value if down else column > value))
-    return or_(*terms)
+    first, down = order[0]
+    return and_(first <= values[0] if down else first >= values[0], or_(*terms))
 
 
-def _token(digest: str, values: list[Any]) -> str:
-    return base64.urlsafe_b64encode(json.dumps([digest, *values]).encode()).decode().rstrip("=")
+def _token(values: list[Any], bound: bytes) -> str:
+    body = json.dumps(values, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(_mac(body, bound) + body).decode().rstrip("=")
 
 
-def _parse(token: str, digest: str, count: int) -> list[Any]:
-    values: list[Any]
+def _parse(token: str, bound: bytes) -> list[Any]:
     try:
-        found, *values = json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
-    except (ValueError, TypeError):
-        found, values = "", []
-    if found != digest or len(values) != count or not all(isinstance(value, str | int | float) for value in values):
+        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+    except ValueError:
+        raw = b""
+    mac, body = raw[:_MAC_BYTES], raw[_MAC_BYTES:]
+    if not hmac.compare_digest(mac, _mac(body, bound)):
         raise InvalidArgument(
             "page_token",
             "is not one of this listing; take next_page_token of a page with the same filter and order, or none",
             "PAGE_TOKEN_INVALID",
         )
+    values: list[Any] = json.loads(body)
     return values
+
+
+def _mac(body: bytes, bound: bytes) -> bytes:
+    return hmac.digest(_key, hmac.digest(_key, bound, "sha256") + body, "sha256")[:_MAC_BYTES]

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import TypeVar
 
-from huiyin_chassis import telemetry
+from huiyin_chassis import paging, telemetry
 from huiyin_chassis.config import ConfigError, ProcessSettings
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.logs import configure_logging
@@ -39,8 +39,13 @@ def main(
     _spare_the_collector()
     try:
         if command == "serve":
+            import grpc.aio
             import uvloop
 
+            # Held for the life of the process: gRPC would otherwise end its threads as soon as its last object goes,
+            # in the midst of the loop, and wait there for calls that the loop has yet to finish.
+            grpc.aio.init_grpc_aio()
+            paging.use_key(settings.key_file)
             telemetry.configure_tracing(name, settings.otlp_endpoint)
             uvloop.run(serve(settings))  # type: ignore[arg-type]
         elif command == "migrate":

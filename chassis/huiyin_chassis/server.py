@@ -29,6 +29,7 @@ from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.config import ProcessSettings
 from huiyin_chassis.errors import (
     DETAILS_KEY,
+    DeadlineExceeded,
     DomainError,
     PermissionDenied,
     Unauthenticated,
@@ -43,6 +44,9 @@ from huiyin_chassis.validation import validate
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
+LONGEST_CALL: Final = 60.0
+"""Seconds that a unary call may take whose caller gave no deadline."""
+_SLOW: Final = 1.0
 _BEARER: Final = "bearer "
 
 Worker = Callable[[], Awaitable[None]]
@@ -228,7 +232,9 @@ class _Gate(grpc.aio.ServerInterceptor):
             async with _call(label, context):
                 self._admit(access, context)
                 validate(request)
-                return await handler.unary_unary(request, context)
+                if context.time_remaining() is not None:
+                    return await handler.unary_unary(request, context)
+                return await _in_time(handler.unary_unary(request, context))
 
         async def collecting(requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
             async with _call(label, context):
@@ -239,10 +245,11 @@ class _Gate(grpc.aio.ServerInterceptor):
             async with _call(label, context):
                 principal = self._admit(access, context)
                 validate(request)
-                async for response in handler.unary_stream(request, context):
-                    yield response
-                if clock.now() >= principal.expires:
-                    raise Unauthenticated("TOKEN_EXPIRED", "the token has expired; open the stream again")
+                async with contextlib.aclosing(handler.unary_stream(request, context)) as responses:
+                    with contextlib.suppress(StopAsyncIteration):
+                        while True:
+                            yield await _while_valid(principal, responses)
+                _check_valid(principal)
 
         if handler.unary_unary:
             return grpc.unary_unary_rpc_method_handler(unary, *codec)
@@ -283,6 +290,39 @@ async def _first_validated(requests: AsyncIterator[Message]) -> AsyncIterator[Me
         yield request
 
 
+async def _in_time(reply: Awaitable[Any]) -> Any:
+    """The reply to a caller who gave no deadline. Raises DeadlineExceeded after LONGEST_CALL."""
+    try:
+        async with asyncio.timeout(LONGEST_CALL) as limit:
+            return await reply
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        text = f"this took longer than {LONGEST_CALL:.0f} seconds; ask for less, or give a deadline of your own"
+        raise DeadlineExceeded("CALL_TOO_LONG", text) from None
+
+
+async def _while_valid(principal: Principal, responses: AsyncIterator[Any]) -> Any:
+    """The next response of a stream. Raises Unauthenticated as soon as the caller's token expires."""
+    _check_valid(principal)
+    try:
+        async with asyncio.timeout((principal.expires - clock.now()).total_seconds()) as limit:
+            return await anext(responses)
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        raise _expired() from None
+
+
+def _check_valid(principal: Principal) -> None:
+    if clock.now() >= principal.expires:
+        raise _expired()
+
+
+def _expired() -> Unauthenticated:
+    return Unauthenticated("TOKEN_EXPIRED", "the token has expired; open the stream again from the last cursor")
+
+
 @contextlib.asynccontextmanager
 async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
     """Trace, metrics and errors of one call."""
@@ -291,13 +331,12 @@ async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> Asyn
     for key, value in context.invocation_metadata() or ():
         if key == telemetry.TRACEPARENT:
             parent = value.decode() if isinstance(value, bytes) else value
-    code = "OK"
+    code, reason = "OK", ""
     with telemetry.span(label, parent) as trace:
         try:
             yield
         except DomainError as error:
-            code = error.code.name
-            log.info("rpc.refused", method=label, code=code, reason=error.reason, trace=trace)
+            code, reason = error.code.name, error.reason
             await _abort(context, error)
         except grpc.aio.AbortError:
             code = "ABORTED"
@@ -309,10 +348,13 @@ async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> Asyn
             raise
         except Exception:
             code = "INTERNAL"
-            log.exception("rpc.failed", method=label, trace=trace)
+            log.exception("rpc.failed", method=label)
             await _abort(context, internal(trace))
         finally:
-            telemetry.RPC_SECONDS.labels(label, code).observe(time.perf_counter() - started)
+            seconds = time.perf_counter() - started
+            telemetry.RPC_SECONDS.labels(label, code).observe(seconds)
+            tell = log.debug if code == "OK" and seconds < _SLOW else log.info
+            tell("rpc.served", method=label, code=code, reason=reason, seconds=round(seconds, 6))
 
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: DomainError) -> None:

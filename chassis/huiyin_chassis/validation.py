@@ -86,7 +86,7 @@ def _field_check(field: FieldDescriptor) -> _Check | None:
         bool(reference),
     )
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return _map_check(rules)
+        return _map_check(field.message_type.fields_by_name["value"], rules)
     if field.is_repeated:
         return _repeated_check(field, rules)
     if field.message_type is not None:
@@ -96,7 +96,7 @@ def _field_check(field: FieldDescriptor) -> _Check | None:
         return _required(field, rules, value)
     if value is None:
         return None
-    return _present(rules.name, value)
+    return _present(field, value)
 
 
 def _required(field: FieldDescriptor, rules: _Rules, value: _Check | None) -> _Check:
@@ -113,13 +113,19 @@ def _required(field: FieldDescriptor, rules: _Rules, value: _Check | None) -> _C
     return check
 
 
-def _present(name: str, value: _Check) -> _Check:
+def _present(field: FieldDescriptor, value: _Check) -> _Check:
+    name = field.name
+
     def check(message: Any, path: str, found: Found) -> None:
         given = getattr(message, name)
         if given:
             value(given, path + name, found)
 
-    return check
+    def check_presence(message: Any, path: str, found: Found) -> None:
+        if message.HasField(name):
+            value(getattr(message, name), path + name, found)
+
+    return check_presence if field.has_presence else check
 
 
 def _message_check(field: FieldDescriptor, rules: _Rules) -> _Check | None:
@@ -164,16 +170,27 @@ def _repeated_check(field: FieldDescriptor, rules: _Rules) -> _Check | None:
     return check
 
 
-def _map_check(rules: _Rules) -> _Check | None:
+def _map_check(entry: FieldDescriptor, rules: _Rules) -> _Check | None:
+    """Of a map: how many entries, and each value by the limits of the field; `entry` describes the values."""
     name, most = rules.name, rules.limits.max_items
-    if not most:
+    inner = _check_of(entry.message_type) if entry.message_type is not None else None
+    value = _value_check(entry, rules) if entry.message_type is None else None
+    if not (rules.required or most or inner or value):
         return None
 
     def check(message: Any, path: str, found: Found) -> None:
-        count = len(getattr(message, name))
-        if count > most:
-            text = f"has {count} entries, at most {most} are accepted"
+        items = getattr(message, name)
+        if not items and rules.required:
+            found.append(FieldViolation(path + name, "needs at least one entry", "REQUIRED"))
+        elif most and len(items) > most:
+            text = f"has {len(items)} entries, at most {most} are accepted"
             found.append(FieldViolation(path + name, text, "TOO_MANY"))
+        elif inner is not None:
+            for key in items:
+                inner(items[key], f"{path}{name}[{key!r}].", found)
+        elif value is not None:
+            for key in items:
+                value(items[key], f"{path}{name}[{key!r}]", found)
 
     return check
 
@@ -182,8 +199,8 @@ def _value_check(field: FieldDescriptor, rules: _Rules) -> _Check | None:
     limits = rules.limits
     if field.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
         most = limits.max_length or (_DEFAULT_NAME_LENGTH if rules.is_reference else 0)
-        unit = "characters" if field.type == FieldDescriptor.TYPE_STRING else "bytes"
-        return _text_check(limits.min_length, most, rules.pattern, unit)
+        is_text = field.type == FieldDescriptor.TYPE_STRING
+        return _text_check(limits.min_length, most, rules.pattern, is_text)
     if field.enum_type is not None:
         return _enum_check(field)
     if limits.HasField("min") or limits.HasField("max"):
@@ -192,9 +209,10 @@ def _value_check(field: FieldDescriptor, rules: _Rules) -> _Check | None:
     return None
 
 
-def _text_check(least: int, most: int, pattern: re.Pattern[str] | None, unit: str) -> _Check | None:
+def _text_check(least: int, most: int, pattern: re.Pattern[str] | None, is_text: bool) -> _Check | None:
     if not (least or most or pattern):
         return None
+    unit = "characters" if is_text else "bytes"
 
     def check(value: Any, path: str, found: Found) -> None:
         if most and len(value) > most:
@@ -202,8 +220,10 @@ def _text_check(least: int, most: int, pattern: re.Pattern[str] | None, unit: st
             found.append(FieldViolation(path, text, "TOO_LONG"))
         elif len(value) < least:
             found.append(FieldViolation(path, f"has {len(value)} {unit}, at least {least} are needed", "TOO_SHORT"))
-        elif pattern is not None and pattern.fullmatch(value) is None:
+        elif value and pattern is not None and pattern.fullmatch(value) is None:
             found.append(FieldViolation(path, f"must match {pattern.pattern}", "PATTERN"))
+        elif is_text and "\x00" in value:  # PostgreSQL takes none in a text
+            found.append(FieldViolation(path, "holds a NUL character; remove it", "NUL"))
 
     return check
 

@@ -7,10 +7,11 @@ import asyncio
 import json
 import os
 import tomllib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import uvicorn
 from huiyin.analyzer.v1 import analyzer_service_pb2
 from huiyin.analyzer.v1.analyzer_service_pb2_grpc import AnalyzerServiceStub
 from huiyin.analyzer.v1.event_pb2 import WatchEventsRequest
@@ -36,6 +37,7 @@ from huiyin_gateway.config import GatewaySettings
 from huiyin_gateway.openapi import document
 from huiyin_gateway.principals import Principals
 from huiyin_gateway.routes import Router, bindings_of
+from huiyin_gateway.server import GatewayServer
 from huiyin_gateway.store import MIGRATIONS, GatewayStore
 
 SERVICES = {
@@ -49,61 +51,40 @@ SERVICES = {
 
 async def serve(settings: GatewaySettings) -> None:
     """Serves until it is told to stop."""
-    store = GatewayStore(settings.database_url)
-    await store.open()
-    signer = Signer("gateway", settings.key_file)
-    channels = {name: client.connect(address) for name, address in settings.addresses().items()}
-    principals = Principals(store, CaseworkServiceStub(channels["casework"]), signer)
-    hub = Hub(_watches(channels, signer))
-    router = Router(binding for part, service in SERVICES.items() for binding in bindings_of(part, service))
-    own = OwnMethods(store, channels, principals.forget)
-    app = Gateway(
-        router,
-        channels,
-        own.handlers,
-        principals,
-        hub,
-        document(router.bindings),
-        largest_upload=settings.largest_upload,
-    )
-    server = _Server(settings, app, hub)
-    observed = None
-    if settings.metrics_port:
-        observed = await serve_observation(settings.host, settings.metrics_port, lambda: server.started)
-    await server.serve()
-    if observed is not None:
-        observed.close()
-    for channel in channels.values():
-        await channel.close()
-    await store.close()
+    async with assembled(settings) as server:
+        await server.serve()
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, which ends the streams first when it is told to stop: it would wait for them otherwise."""
-
-    def __init__(self, settings: GatewaySettings, app: Gateway, hub: Hub) -> None:
-        super().__init__(
-            uvicorn.Config(
-                app,
-                host=settings.host,
-                port=settings.port,
-                loop="none",
-                http="httptools",
-                ws="none",
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                date_header=True,
-                timeout_graceful_shutdown=int(settings.drain_seconds),
-            )
+@asynccontextmanager
+async def assembled(settings: GatewaySettings) -> AsyncIterator[GatewayServer]:
+    """The gateway on its store and its channels to the services, bound to its port and about to serve."""
+    async with AsyncExitStack() as stack:
+        store = GatewayStore(settings.database_url)
+        await store.open()
+        stack.push_async_callback(store.close)
+        signer = Signer("gateway", settings.key_file)
+        channels = {name: client.connect(address) for name, address in settings.addresses().items()}
+        for channel in channels.values():
+            stack.push_async_callback(channel.close)
+        principals = Principals(store, CaseworkServiceStub(channels["casework"]), signer)
+        hub = Hub(_watches(channels, signer))
+        router = Router(binding for part, service in SERVICES.items() for binding in bindings_of(part, service))
+        own = OwnMethods(store, channels, principals.forget)
+        app = Gateway(
+            router,
+            channels,
+            own.handlers,
+            principals,
+            hub,
+            document(router.bindings),
+            largest_upload=settings.largest_upload,
+            cors_origins=[origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()],
         )
-        self._hub = hub
-
-    async def shutdown(self, sockets: Any = None) -> None:
-        """Closes the streams, then as uvicorn does."""
-        self._hub.close()
-        await super().shutdown(sockets)
+        server = GatewayServer(app, settings, hub)
+        if settings.metrics_port:
+            observed = await serve_observation(settings.host, settings.metrics_port, lambda: server.ready)
+            stack.callback(observed.close)
+        yield server
 
 
 def _watches(channels: dict[str, Any], signer: Signer) -> dict[str, Watch]:
@@ -142,7 +123,7 @@ def make_accounts(settings: GatewaySettings, arguments: list[str]) -> None:
             await store.close()
 
     keys = asyncio.run(run())
-    lines = [f"address = {json.dumps(options.address)}", "", "[keys]"]
+    lines = [f"address = {json.dumps(options.address)}", f"account = {json.dumps(next(iter(keys)))}", "", "[keys]"]
     lines += [f"{name} = {json.dumps(secret)}" for name, secret in keys.items()]
     with os.fdopen(os.open(options.out, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write("\n".join(lines) + "\n")

@@ -1,41 +1,44 @@
 """/v1/changes: the feeds of the four services as one stream of server-sent events.
 
-One upstream watch for each service serves every client, and is open only while there are clients. A client that comes
-with a Last-Event-ID is first brought up to where the shared stream stands, by watches of its own.
+One upstream watch for each service serves every client, and is open only while there are clients. What it brings is
+written as text once, and kept in a ring from which every client takes what is for it. A client that comes with cursors
+is first brought up to where the shared stream stands, by watches of its own; so it gets every change once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 import grpc
 import structlog
-from huiyin.analyzer.v1 import event_pb2
-from huiyin.casework.v1 import case_pb2
+from google.protobuf.message import DecodeError
 from huiyin.gateway.v1 import change_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.backoff import Backoff
-from huiyin_chassis.errors import InvalidArgument, Unavailable, from_rpc_error
+from huiyin_chassis.errors import DomainError, InvalidArgument, Unavailable, from_rpc_error
 from huiyin_chassis.feed import cursor_of, sequence_of
-from huiyin_chassis.identity import Principal
 
 from huiyin_gateway import codec
+from huiyin_gateway.audience import Audience, Selection, audience_of, withhold
 
 log = structlog.get_logger(__name__)
 
 FEEDS: Final = ("collector", "analyzer", "casework", "notifier")
 COALESCE_SECONDS: Final = 0.06
-"""Writes to a client are gathered for so long: a write for each change would drown its loop."""
+"""Writes to the clients are gathered for so long: a write for each change would drown the loop."""
 HEARTBEAT_SECONDS: Final = 15.0
-_RING: Final = 20_000
-_CONNECT_SECONDS: Final = 5.0
+"""A client hears something at least this often."""
+_BEAT_SECONDS: Final = HEARTBEAT_SECONDS / 3
+_RING: Final = 10_000
+_WAIT_SECONDS: Final = 5.0
 _SEPARATOR: Final = "~"
+_LOST: Final = frozenset({"CURSOR_UNKNOWN", "CURSOR_EXPIRED"})
 
 Watch = Callable[[str, bool], Any]
 """(cursor, tail) → a stream of ChangeBatch."""
@@ -50,10 +53,9 @@ class Item:
     feed: str
     cursor: str
     kind: str
-    data: bytes
-    places: tuple[str, str] | None
-    """Place and topic that decide who may see it; None: only those whose reach is everywhere."""
-    units: tuple[str, ...]
+    audience: Audience
+    text: bytes
+    """The server-sent event without its id, which depends on the place in the other feeds."""
 
 
 def parse_position(text: str) -> Position:
@@ -69,234 +71,360 @@ def format_position(position: Position) -> str:
     return _SEPARATOR.join(position.get(feed, "") for feed in FEEDS)
 
 
-@dataclass(slots=True)
-class Selection:
-    """What of the stream one client gets."""
-
-    principal: Principal
-    kinds: Collection[str]
-    _exact: frozenset[str] = field(init=False)
-    _prefixes: tuple[str, ...] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self._exact = frozenset(kind for kind in self.kinds if not kind.endswith(".*"))
-        self._prefixes = tuple(kind[:-1] for kind in self.kinds if kind.endswith(".*"))
-
-    def takes(self, item: Item) -> bool:
-        """Whether the client asked for the kind and may see the row."""
-        if self.kinds and item.kind not in self._exact and not item.kind.startswith(self._prefixes or ("\0",)):
-            return False
-        principal = self.principal
-        if principal.everywhere:
-            return True
-        if item.units:
-            return any(unit in principal.units for unit in item.units)
-        if item.places is None:
-            return False
-        place, topic = item.places
-        return _within(place, principal.places) and _within(topic, principal.topics)
+def item_of(feed: str, epoch: str, change: feed_pb2.Change) -> Item:
+    """A change as clients get it. One whose resource a newer service made is told by name alone."""
+    try:
+        resource: Any = codec.message_class(change.resource.TypeName()).FromString(change.resource.value)
+    except (KeyError, DecodeError):
+        resource = None
+        change.ClearField("resource")
+    else:
+        withhold(resource)
+        change.resource.value = resource.SerializeToString()
+    data = codec.to_json(change_pb2.StreamChangesResponse(service=feed, change=change))
+    text = b"event: %b\ndata: %b\n\n" % (change.kind.encode(), data)
+    return Item(feed, cursor_of(epoch, change.sequence), change.kind, audience_of(resource), text)
 
 
 class Hub:
-    """The shared upstream watches and the latest changes of all feeds, in the order in which they came here."""
+    """The shared upstream watches, and the latest changes of all feeds in the order in which they came here."""
 
     def __init__(self, watches: Mapping[str, Watch]) -> None:
         self._watches = watches
-        self._ring: deque[Item] = deque(maxlen=_RING)
-        self._count = 0
         self._position: Position = {}
-        self._pulse = asyncio.Event()
-        self._clients = 0
+        # Each item with the id that it has for every client that has seen all before it.
+        self._ring: deque[tuple[bytes, Item]] = deque(maxlen=_RING)
+        self._count = 0
+        # What clients may write by now: so many changes, and the place after them.
+        self._ready = 0
+        self._ready_position: Position = {}
+        self._written: dict[tuple[int, Selection], bytes] = {}
+        self._up: set[str] = set()
+        self._tried: set[str] = set()
+        self._moved = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._clients: set[Subscription] = set()
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
-    async def stream(self, selection: Selection, resume: Position) -> AsyncGenerator[bytes, None]:
-        """Chunks of text/event-stream, without end. The first comes once it is sure that the cursors can be served.
+    async def subscribe(self, selection: Selection, resume: Position) -> Subscription:
+        """A client's place in the stream: after `resume`, or now. It must be left with `leave`.
 
-        Raises OutOfRange with reason CURSOR_UNKNOWN or CURSOR_EXPIRED, or Unavailable, before the first chunk.
+        Raises OutOfRange with reason CURSOR_UNKNOWN or CURSOR_EXPIRED, or Unavailable.
         """
-        self._join()
-        try:
-            await self._connected(needed=bool(resume))
-            joined, position = self._count, dict(self._position)
-            replays = [
-                _Replay(feed, self._watches[feed], cursor, position.get(feed, "")) for feed, cursor in resume.items()
-            ]
-            for replay in replays:
-                await replay.begin()
-            yield b": welcome\n\n"
-            at = dict(resume)
-            for replay in replays:
-                async for item in replay.items():
-                    at[item.feed] = item.cursor
-                    if selection.takes(item):
-                        yield _event(item, at)
-            at = position | {feed: at[feed] for feed in at if feed not in position}
-            async for chunk in self._live(selection, joined, at):
-                yield chunk
-        finally:
-            self._leave()
-
-    async def _live(self, selection: Selection, joined: int, at: Position) -> AsyncIterator[bytes]:
-        silent_since = time.monotonic()
-        while not self._closing:
-            pulse = self._pulse
-            missed = self._count - joined
-            if missed > len(self._ring):
-                yield b": too slow; come back with Last-Event-ID\n\n"
-                return
-            parts: list[bytes] = []
-            for index in range(len(self._ring) - missed, len(self._ring)):
-                item = self._ring[index]
-                at[item.feed] = item.cursor
-                if selection.takes(item):
-                    parts.append(_event(item, at))
-            joined += missed
-            if parts:
-                silent_since = time.monotonic()
-                yield b"".join(parts)
-            rest = HEARTBEAT_SECONDS - (time.monotonic() - silent_since)
-            if rest <= 0:
-                silent_since = time.monotonic()
-                # An id without data moves the client on past changes that were not for it.
-                yield f": still here\nid: {format_position(at)}\n\n".encode()
-                continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(pulse.wait(), rest)
-                await asyncio.sleep(COALESCE_SECONDS)
-
-    def close(self) -> None:
-        """Ends every stream."""
-        self._closing = True
-        self._pulse.set()
-        for task in self._tasks:
-            task.cancel()
-
-    def _join(self) -> None:
-        self._clients += 1
-        if not self._tasks and not self._closing:
+        if self._closing:
+            raise Unavailable("STOPPING", "the gateway is stopping; try again in a moment")
+        client = Subscription(self, selection)
+        self._clients.add(client)
+        if not self._tasks:
             self._tasks = [
                 asyncio.create_task(self._follow(feed, watch), name=f"changes-{feed}")
                 for feed, watch in self._watches.items()
             ]
+            self._tasks.append(asyncio.create_task(self._beat(), name="changes-beat"))
+        try:
+            await client.begin(resume)
+        except BaseException:
+            self.leave(client)
+            raise
+        return client
 
-    def _leave(self) -> None:
-        self._clients -= 1
-        if self._clients == 0:
+    def leave(self, client: Subscription) -> None:
+        """Lets a client go; with the last one the upstream watches end."""
+        client.drop_replays()
+        self._clients.discard(client)
+        if not self._clients:
             for task in self._tasks:
                 task.cancel()
             self._tasks = []
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
             self._ring.clear()
-            self._position = {}
+            self._written.clear()
+            self._ready, self._ready_position = self._count, {}
+            self._position, self._up, self._tried = {}, set(), set()
 
-    async def _connected(self, *, needed: bool) -> None:
-        """Waits until every feed's place is known; for one that resumes that is needed, so that no change is missed."""
-        deadline = time.monotonic() + _CONNECT_SECONDS
-        while len(self._position) < len(self._watches):
-            if time.monotonic() > deadline:
-                if needed:
-                    missing = sorted(set(self._watches) - set(self._position))
-                    raise Unavailable("FEED_UNAVAILABLE", f"{', '.join(missing)} cannot be reached; try again soon")
-                return
-            pulse = self._pulse
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(pulse.wait(), 0.1)
+    def close(self) -> None:
+        """Ends every stream."""
+        self._closing = True
+        for client in self._clients:
+            client.finish("stopping")
+
+    @property
+    def place(self) -> tuple[int, Position]:
+        """How many changes came so far, and the cursors after them."""
+        return self._count, self._position
+
+    @property
+    def ready_place(self) -> tuple[int, Position]:
+        """The same of what clients may write by now."""
+        return self._ready, self._ready_position
+
+    def is_up(self, feed: str) -> bool:
+        """Whether the feed's watch is open now."""
+        return feed in self._up
+
+    def watch(self, feed: str, cursor: str) -> Any:
+        """A watch of one client's own."""
+        return self._watches[feed](cursor, False)
+
+    async def wait(self, until: Callable[[], bool]) -> bool:
+        """Waits, not for long, until something holds; it is looked at whenever a feed moved. Whether it holds."""
+        deadline = asyncio.get_running_loop().time() + _WAIT_SECONDS
+        while not until():
+            try:
+                async with asyncio.timeout_at(deadline):
+                    await self._moved.wait()
+            except TimeoutError:
+                return False
+        return True
+
+    def all_tried(self) -> bool:
+        """Whether every feed has answered or failed since the watches were opened."""
+        return self._tried == self._watches.keys()
+
+    def ready_since(self, seen: int) -> list[tuple[bytes, Item]] | None:
+        """What clients may write by now after the first `seen` changes; None: some of it is gone already."""
+        late = self._count - self._ready
+        missed = max(self._ready - seen, 0)
+        if missed > len(self._ring) - late:
+            return None
+        return list(islice(reversed(self._ring), late, late + missed))[::-1]
+
+    def text_since(self, seen: int, selection: Selection) -> bytes | None:
+        """The same as text with the ids of the shared stream, put together once for equal selections."""
+        found = self._written.get((seen, selection))
+        if found is None:
+            ready = self.ready_since(seen)
+            if ready is None:
+                return None
+            taken = [head + item.text for head, item in ready if selection.takes(item.kind, item.audience)]
+            found = self._written[seen, selection] = b"".join(taken)
+        return found
 
     async def _follow(self, feed: str, watch: Watch) -> None:
-        backoff, failures = Backoff(ceiling=5.0), 0
+        backoff, failures = Backoff(ceiling=2.0), 0
         while True:
             cursor = self._position.get(feed, "")
             try:
                 async for batch in watch(cursor, not cursor):
                     failures = 0
                     self._take(feed, batch)
-                failures = 0
-                pause = backoff.delay(1)
             except grpc.RpcError as error:
                 failures += 1
-                pause = backoff.delay(failures)
-                found = from_rpc_error(error)
-                if found.reason in ("CURSOR_UNKNOWN", "CURSOR_EXPIRED"):
-                    # The feed was restored: go on with what is new. Clients that resume are told by their own watch.
-                    self._position.pop(feed, None)
-                elif not found.transient:
-                    log.warning("changes.refused", feed=feed, reason=found.reason)
-            await asyncio.sleep(pause)
+                self._failed(feed, from_rpc_error(error))
+            except Exception:
+                failures += 1
+                log.exception("changes.failed", feed=feed)
+            self._up.discard(feed)
+            self._tried.add(feed)
+            self._tell_moved()
+            await asyncio.sleep(backoff.delay(max(failures, 1)))
+
+    def _failed(self, feed: str, error: DomainError) -> None:
+        if error.reason in _LOST:
+            # The feed was restored or fell behind what is kept. Whoever comes back with its cursor is told: 410.
+            self._position.pop(feed, None)
+            for client in self._clients:
+                client.finish(f"the feed of the {feed} begins anew; come back with Last-Event-ID")
+        elif not error.transient:
+            log.warning("changes.refused", feed=feed, reason=error.reason)
 
     def _take(self, feed: str, batch: feed_pb2.ChangeBatch) -> None:
-        items = [item_of(feed, batch.epoch, change) for change in batch.changes]
-        self._ring.extend(items)
-        self._count += len(items)
+        if feed not in self._up:
+            self._up.add(feed)
+            self._tried.add(feed)
+            for client in self._clients:
+                client.is_back(feed)
+        for change in batch.changes:
+            item = item_of(feed, batch.epoch, change)
+            self._position[feed] = item.cursor
+            self._ring.append((_head(self._position), item))
+            self._count += 1
         self._position[feed] = batch.cursor
-        self._pulse.set()
-        self._pulse = asyncio.Event()
+        self._tell_moved()
+        if self._timer is None:
+            if batch.changes:
+                self._timer = asyncio.get_running_loop().call_later(COALESCE_SECONDS, self._flush)
+            else:
+                self._ready_position = dict(self._position)
+
+    def _tell_moved(self) -> None:
+        self._moved.set()
+        self._moved = asyncio.Event()
+
+    def _flush(self) -> None:
+        self._timer = None
+        self._ready, self._ready_position = self._count, dict(self._position)
+        self._written.clear()
+        for client in self._clients:
+            client.wake()
+
+    async def _beat(self) -> None:
+        while True:
+            await asyncio.sleep(_BEAT_SECONDS)
+            for client in self._clients:
+                client.wake()
+
+
+class Subscription:
+    """One client of the stream. `selection` may be replaced while it runs."""
+
+    def __init__(self, hub: Hub, selection: Selection) -> None:
+        self.selection = selection
+        self._hub = hub
+        self._replays: list[_Replay] = []
+        self._position: Position = {}
+        self._seen = 0
+        # Feeds that were away when the client came with a cursor of theirs: it keeps that cursor, gets nothing of them,
+        # and comes back when they do.
+        self._away: set[str] = set()
+        self._woken = asyncio.Event()
+        self._farewell = ""
+
+    async def begin(self, resume: Position) -> None:
+        """Finds the client's place. Raises what Hub.subscribe raises."""
+        hub = self._hub
+        wanted = {feed: sequence_of(cursor) for feed, cursor in resume.items()}
+        await hub.wait(hub.all_tried)
+        self._away = {feed for feed in resume if not hub.is_up(feed) and hub.place[1].get(feed) != resume[feed]}
+        replays: dict[str, _Replay] = {}
+
+        def behind() -> set[str]:
+            """Feeds whose changes after the client's cursor were read by the shared watch before the client came."""
+            return {feed for feed in wanted if hub.place[1].get(feed) != resume[feed]} - self._away - replays.keys()
+
+        def reached() -> bool:
+            # Only a shared watch that is just coming back can be behind a client.
+            position = hub.place[1]
+            return all(feed in position and sequence_of(position[feed]) >= wanted[feed] for feed in replays)
+
+        while feeds := behind():
+            for feed in feeds:
+                replays[feed] = _Replay(feed, hub.watch(feed, resume[feed]))
+                self._replays.append(replays[feed])
+                await replays[feed].begin()
+            if not await hub.wait(reached):
+                raise Unavailable("FEED_UNAVAILABLE", f"{', '.join(sorted(replays))} cannot be followed now; try again")
+        self._seen, shared = hub.place
+        self._position = shared | {feed: resume[feed] for feed in (*replays, *self._away)}
+        for feed, replay in replays.items():
+            replay.until = shared[feed]
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Text of server-sent events, until the client should go."""
+        # With the id a client has its place from the first moment on.
+        yield f"retry: 1000\nid: {format_position(self._position)}\n\n".encode()
+        for replay in self._replays:
+            try:
+                async for items in replay.batches():
+                    if self._farewell:
+                        break
+                    if written := self._write(items):
+                        yield written
+            except DomainError as error:
+                log.info("changes.replay_broken", feed=replay.feed, reason=error.reason)
+                self.finish(f"the feed of the {replay.feed} broke off; come back with Last-Event-ID")
+            replay.drop()
+            if self._farewell:
+                break
+            self._position[replay.feed] = replay.until
+        spoken = time.monotonic()
+        while not self._farewell:
+            self._woken.clear()
+            text = self._next()
+            if text is None:
+                self.finish("too slow; come back with Last-Event-ID")
+                break
+            if text or time.monotonic() - spoken >= HEARTBEAT_SECONDS - _BEAT_SECONDS:
+                spoken = time.monotonic()
+                # An id without data moves the client on past changes that were not for it.
+                yield text or f": still here\nid: {format_position(self._position)}\n\n".encode()
+            else:
+                await self._woken.wait()
+        yield f": {self._farewell}\n\n".encode()
+
+    def wake(self) -> None:
+        """There may be something to write."""
+        self._woken.set()
+
+    def finish(self, why: str) -> None:
+        """Ends the stream after what is being written; the first reason counts."""
+        self._farewell = self._farewell or why
+        self._woken.set()
+
+    def is_back(self, feed: str) -> None:
+        """A feed can be read again; a client that waits for it does so by coming back."""
+        if feed in self._away:
+            self.finish(f"the {feed} is back; come back with Last-Event-ID")
+
+    def drop_replays(self) -> None:
+        """Ends the watches of the client's own."""
+        for replay in self._replays:
+            replay.drop()
+
+    def _next(self) -> bytes | None:
+        """What is ready for this client; None when it fell behind the ring."""
+        ready, position = self._hub.ready_place
+        if ready < self._seen:
+            return b""
+        if self._away:
+            items = self._hub.ready_since(self._seen)
+            text = None if items is None else self._write([item for _, item in items])
+        else:
+            text = self._hub.text_since(self._seen, self.selection)
+            self._position = position
+        self._seen = ready
+        return text
+
+    def _write(self, items: list[Item]) -> bytes:
+        """Items with ids of this client's own."""
+        parts = []
+        for item in items:
+            self._position[item.feed] = item.cursor
+            if self.selection.takes(item.kind, item.audience):
+                parts.append(_head(self._position) + item.text)
+        return b"".join(parts)
 
 
 class _Replay:
-    """Brings one client from its cursor of one feed to where the shared stream stood when it came."""
+    """Brings one client from its cursor of one feed to where the shared stream stood when it came: `until`."""
 
-    def __init__(self, feed: str, watch: Watch, cursor: str, until: str) -> None:
-        self._feed = feed
-        self._until = sequence_of(until) if until else 0
-        self._stream = watch(cursor, False)
-        self._batches: Any = aiter(self._stream)
-        self._first: feed_pb2.ChangeBatch | None = None
+    def __init__(self, feed: str, stream: Any) -> None:
+        self.feed = feed
+        self.until = ""
+        self._stream = stream
+        self._batches: Any = aiter(stream)
+        self._batch: feed_pb2.ChangeBatch | None = None
 
     async def begin(self) -> None:
-        """Reads the first batch, which says whether the cursor can be served."""
+        """Reads the first batch, which says whether the cursor can be served. Raises DomainError."""
+        self._batch = await self._following()
+
+    async def batches(self) -> AsyncIterator[list[Item]]:
+        """The changes up to the shared stream's place. Raises DomainError where the watch breaks off."""
+        last, batch = sequence_of(self.until), self._batch
+        while batch is not None:
+            yield [item_of(self.feed, batch.epoch, each) for each in batch.changes if each.sequence <= last]
+            if sequence_of(batch.cursor) >= last:
+                return
+            batch = await self._following()
+
+    def drop(self) -> None:
+        """Ends the watch."""
+        if cancel := getattr(self._stream, "cancel", None):
+            cancel()
+
+    async def _following(self) -> feed_pb2.ChangeBatch:
         try:
-            self._first = await anext(self._batches)
+            batch: feed_pb2.ChangeBatch | None = await anext(self._batches, None)
         except grpc.RpcError as error:
             raise from_rpc_error(error) from error
-        except StopAsyncIteration:
-            raise Unavailable("FEED_UNAVAILABLE", f"{self._feed} is stopping; try again soon") from None
-
-    async def items(self) -> AsyncIterator[Item]:
-        """The changes up to the shared stream's place."""
-        batch = self._first
-        try:
-            while batch is not None:
-                for change in batch.changes:
-                    if change.sequence <= self._until:
-                        yield item_of(self._feed, batch.epoch, change)
-                if batch.caught_up or sequence_of(batch.cursor) >= self._until:
-                    return
-                batch = await anext(self._batches)
-        finally:
-            cancel = getattr(self._stream, "cancel", None)
-            if cancel is not None:
-                cancel()
+        if batch is None:
+            raise Unavailable("FEED_UNAVAILABLE", f"the {self.feed} is stopping; try again soon")
+        return batch
 
 
-def item_of(feed: str, epoch: str, change: feed_pb2.Change) -> Item:
-    """A change as every client gets it. What people wrote is read by name, not streamed."""
-    places: tuple[str, str] | None = None
-    units: tuple[str, ...] = ()
-    name = change.resource.TypeName()
-    if name == "huiyin.analyzer.v1.Event":
-        event = event_pb2.Event.FromString(change.resource.value)
-        places = (event.place, event.topic)
-    elif name == "huiyin.casework.v1.Case":
-        case = case_pb2.Case.FromString(change.resource.value)
-        units = tuple(unit.removeprefix("units/") for unit in (case.lead_unit, *case.assisting_units) if unit)
-    elif name in _TEXTS:
-        inner: Any = codec.message_class(name).FromString(change.resource.value)
-        for told in ("subject", "text", "voice"):
-            if told in inner.DESCRIPTOR.fields_by_name:
-                inner.ClearField(told)
-        change.resource.value = inner.SerializeToString()
-    message = change_pb2.StreamChangesResponse(service=feed, change=change)
-    return Item(feed, cursor_of(epoch, change.sequence), change.kind, codec.to_json(message), places, units)
-
-
-_TEXTS: Final = frozenset({"huiyin.collector.v1.Post", "huiyin.analyzer.v1.Membership", "huiyin.casework.v1.Inquiry"})
-
-
-def _event(item: Item, at: Position) -> bytes:
-    head = f"id: {format_position(at)}\nevent: {item.kind}\ndata: ".encode()
-    return b"%b%b\n\n" % (head, item.data)
-
-
-def _within(name: str, scope: Collection[str]) -> bool:
-    """Whether a place or topic lies in a scope; an empty scope holds everything."""
-    return not scope or any(name == each or name.startswith(f"{each}.") for each in scope)
+def _head(position: Position) -> bytes:
+    return f"id: {format_position(position)}\n".encode()

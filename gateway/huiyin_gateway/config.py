@@ -28,6 +28,11 @@ class GatewaySettings(ProcessSettings):
     analyzer_address: str = setting("HUIYIN_ANALYZER_ADDRESS", "127.0.0.1:8082", "host:port of the analyzer.")
     casework_address: str = setting("HUIYIN_CASEWORK_ADDRESS", "127.0.0.1:8083", "host:port of casework.")
     notifier_address: str = setting("HUIYIN_NOTIFIER_ADDRESS", "127.0.0.1:8084", "host:port of the notifier.")
+    cors_origins: str = setting(
+        "HUIYIN_CORS_ORIGINS",
+        "",
+        "Origins of web pages that may call from a browser, separated by commas; *: every one.",
+    )
     largest_upload: int = setting("HUIYIN_LARGEST_UPLOAD", 512 * 1024 * 1024, "Bytes of a file at most.")
 
     def addresses(self) -> dict[str, str]:

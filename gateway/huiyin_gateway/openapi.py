@@ -15,6 +15,8 @@ from huiyin_gateway.routes import Binding, Kind
 
 Json = dict[str, Any]
 
+OPENAPI_PATH: Final = "/v1/openapi.json"
+
 _F = FieldDescriptor
 _SCALARS: Final[dict[int, Json]] = {
     _F.TYPE_STRING: {"type": "string"},

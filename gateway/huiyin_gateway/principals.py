@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 from huiyin.casework.v1.unit_pb2 import LookupReachRequest, Reach
 from huiyin_chassis import client, clock
-from huiyin_chassis.errors import Unauthenticated, from_rpc_error
-from huiyin_chassis.identity import ANONYMOUS, Principal, Signer, permissions_of
+from huiyin_chassis.errors import Unauthenticated, Unavailable, from_rpc_error
+from huiyin_chassis.identity import ANONYMOUS, LIFETIME, Principal, Signer, permissions_of
+from sqlalchemy import Row
 
 from huiyin_gateway.store import GatewayStore, account_of_key, hash_of
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 _FRESH: Final = timedelta(seconds=60)
 """How long a principal is used before account and reach are looked up again."""
+_STALE: Final = LIFETIME - timedelta(seconds=30)
+"""How long it is used at most, while casework, which knows the reach, is away."""
+_AGAIN: Final = timedelta(seconds=2)
 _REMEMBERED: Final = 10_000
 _EVERYWHERE: Final = frozenset({"admin", "inspector"})
 
@@ -31,7 +36,9 @@ class SignedIn:
 
     principal: Principal
     token: str
+    since: datetime
     until: datetime
+    """From then on account and reach are looked up again."""
 
 
 class Principals:
@@ -42,6 +49,7 @@ class Principals:
         self._casework = casework
         self._signer = signer
         self._known: dict[bytes, SignedIn] = {}
+        self._asking: dict[bytes, asyncio.Task[SignedIn]] = {}
 
     async def of(self, authorization: str) -> SignedIn | None:
         """The caller of an Authorization header; None for the public. Raises Unauthenticated or Unavailable."""
@@ -52,23 +60,38 @@ class Principals:
             raise Unauthenticated("KEY_INVALID", "send your API key as: Authorization: Bearer hy_…")
         secret = secret.strip()
         hashed = hash_of(secret)
-        found, now = self._known.get(hashed), clock.now()
-        if found is not None and now < found.until:
+        found = self._known.get(hashed)
+        if found is not None and clock.now() < found.until:
             return found
-        signed_in = await self._sign_in(secret, now)
-        if len(self._known) >= _REMEMBERED:
-            self._known.clear()
-        self._known[hashed] = signed_in
-        return signed_in
+        # Many calls at once with one key ask once; a caller that goes away takes the answer from nobody else.
+        task = self._asking.get(hashed)
+        if task is None:
+            task = self._asking[hashed] = asyncio.create_task(self._look_up(secret, hashed))
+            task.add_done_callback(lambda _: self._asking.pop(hashed, None))
+        return await asyncio.shield(task)
 
     def forget(self) -> None:
         """After keys or accounts changed here."""
         self._known.clear()
 
-    async def _sign_in(self, secret: str, now: datetime) -> SignedIn:
+    async def _look_up(self, secret: str, hashed: bytes) -> SignedIn:
+        now = clock.now()
         row = await self._store.read(lambda connection: account_of_key(connection, secret, clock.micros(now)))
+        known = self._known.pop(hashed, None)
         if row is None:
             raise Unauthenticated("KEY_UNKNOWN", "this API key is not known or has expired; ask for another one")
+        try:
+            signed_in = await self._sign_in(row, now)
+        except Unavailable:
+            if known is None or now - known.since > _STALE:
+                raise
+            signed_in = replace(known, until=now + _AGAIN)
+        if len(self._known) >= _REMEMBERED:
+            self._known.clear()
+        self._known[hashed] = signed_in
+        return signed_in
+
+    async def _sign_in(self, row: Row[Any], now: datetime) -> SignedIn:
         reach = await self._reach(row.id)
         roles = tuple(sorted({*reach.roles, *json.loads(row.roles)}))
         principal = Principal(
@@ -80,7 +103,7 @@ class Principals:
             tuple(reach.topics),
             reach.everywhere or bool(_EVERYWHERE & set(roles)),
         )
-        return SignedIn(principal, self._signer.sign(principal), now + _FRESH)
+        return SignedIn(principal, self._signer.sign(principal), now, now + _FRESH)
 
     async def _reach(self, account_id: str) -> Reach:
         request = LookupReachRequest(account=f"accounts/{account_id}")
@@ -88,7 +111,11 @@ class Principals:
         try:
             return await self._casework.LookupReach(request, metadata=metadata, timeout=client.DEADLINE)
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from error
+            found = from_rpc_error(error)
+            if found.transient:
+                why = "who you are and what you may see cannot be looked up now; try again in a moment"
+                raise Unavailable("REACH_UNAVAILABLE", why) from error
+            raise found from error
 
 
 def principal_of(signed_in: SignedIn | None) -> Principal:

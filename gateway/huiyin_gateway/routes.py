@@ -7,7 +7,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Final
+from urllib.parse import unquote
 
+import grpc
 from google.api import annotations_pb2
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
@@ -17,6 +19,7 @@ from huiyin_chassis.errors import DomainError
 from huiyin_gateway.codec import message_class
 
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
+_ECHO: Final = 200
 _PART = re.compile(r"\{(?P<field>[a-z_.]+)(?:=(?P<pattern>[^}]+))?\}|(?P<literal>[^/{}]+)")
 
 
@@ -60,7 +63,10 @@ class Binding:
 class NoRoute(DomainError):
     """No method is served there; `allowed` are the HTTP methods that are, for an answer of 405."""
 
+    code = grpc.StatusCode.UNIMPLEMENTED
+
     def __init__(self, path: str, allowed: tuple[str, ...]) -> None:
+        path = path[:_ECHO]
         if allowed:
             why = f"{path} takes {', '.join(allowed)} only"
             super().__init__("METHOD_NOT_ALLOWED", why)
@@ -88,16 +94,41 @@ class Router:
             node.bindings[binding.verb, binding.suffix] = binding
 
     def match(self, verb: str, path: str) -> tuple[Binding, list[tuple[str, str]]]:
-        """The binding, and the fields that the path gives. Raises NoRoute."""
-        segments = path.removeprefix("/").split("/")
-        segments[-1], _, suffix = segments[-1].partition(":")
-        allowed: list[str] = []
+        """The binding, and the fields that the path gives; `path` as it was sent, percent-encoded. Raises NoRoute."""
+        segments, suffix = _parts(path)
         for node in _walk(self._root, segments, 0):
             found = node.bindings.get((verb, suffix))
             if found is not None:
                 return found, [(name, "/".join(segments[start:end])) for name, start, end in found.captures]
-            allowed += [each for each, custom in node.bindings if custom == suffix]
-        raise NoRoute(path, tuple(sorted(set(allowed))))
+        raise NoRoute(path, self._verbs(segments, suffix))
+
+    def allowed(self, path: str) -> tuple[str, ...]:
+        """The HTTP methods that a path takes. Raises NoRoute where it takes none."""
+        found = self._verbs(*_parts(path))
+        if not found:
+            raise NoRoute(path, ())
+        return found
+
+    def _verbs(self, segments: list[str], suffix: str) -> tuple[str, ...]:
+        nodes = _walk(self._root, segments, 0)
+        found = {verb for node in nodes for verb, custom in node.bindings if custom == suffix}
+        if not found:
+            return ()
+        return tuple(sorted(found | {"OPTIONS"} | ({"HEAD"} if "GET" in found else set())))
+
+
+def _parts(path: str) -> tuple[list[str], str]:
+    """The segments and the custom verb. Decoded after splitting: in a name, %3A is no verb and %2F no separator."""
+    segments = path.removeprefix("/").split("/")
+    ending, colon, suffix = segments[-1].rpartition(":")
+    if colon:
+        segments[-1] = ending
+    if "%" in path:
+        try:
+            segments = [each if "%2f" in each.lower() else unquote(each, errors="strict") for each in segments]
+        except UnicodeDecodeError:
+            raise NoRoute(path, ()) from None
+    return segments, suffix if colon else ""
 
 
 def _walk(node: _Node, segments: list[str], at: int) -> Iterator[_Node]:

@@ -19,7 +19,8 @@ from huiyin_chassis.server import Server, Service
 
 from huiyin_analyzer.config import AnalyzerSettings
 from huiyin_analyzer.holds import Holds
-from huiyin_analyzer.service import AnalyzerServicer, check_grading
+from huiyin_analyzer.service import AnalyzerServicer
+from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting

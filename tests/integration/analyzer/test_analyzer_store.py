@@ -14,7 +14,8 @@ from huiyin.analyzer.v1 import event_pb2, place_pb2, policy_pb2, topic_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
-from huiyin_analyzer.service import AnalyzerServicer, check_grading
+from huiyin_analyzer.service import AnalyzerServicer
+from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from huiyin_chassis import clock
 from huiyin_chassis.errors import OutOfRange
+from huiyin_chassis.feed import Feed
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -185,6 +186,18 @@ def test_list_then_watch_misses_nothing(urls: Urls) -> None:
         await shop.price("tea", 2)
         batch = await anext(aiter(shop.feed.watch(cursor)))
         assert [change.revision for change in batch.changes] == [2] and batch.caught_up
+
+    run(urls, body)
+
+
+def test_a_full_batch_that_was_the_last_is_told_to_be_so_at_once(urls: Urls) -> None:
+    async def body(shop: Shop, own: Shop) -> None:
+        for amount in range(6):
+            await shop.price("tea", amount)
+        batches = aiter(Feed(shop, batch_size=3).watch())
+        async with asyncio.timeout(5):
+            told = [await anext(batches) for _ in range(3)]
+        assert [(len(batch.changes), batch.caught_up) for batch in told] == [(3, False), (3, False), (0, True)]
 
     run(urls, body)
 

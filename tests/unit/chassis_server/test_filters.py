@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+from pathlib import Path
+
 import pytest
 from huiyin.type.v1 import grade_pb2
+from huiyin_chassis import paging
 from huiyin_chassis.errors import InvalidArgument
 from huiyin_chassis.filters import (
     boolean_field,
@@ -17,7 +22,7 @@ from huiyin_chassis.filters import (
     time_field,
 )
 from huiyin_chassis.paging import page, total
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import BigInteger, Boolean, Column, Connection, Integer, MetaData, Table, Text, create_engine, select
 
@@ -85,6 +90,7 @@ def matched(connection: Connection, text: str) -> list[int]:
         ('title = "路灯1*"', lambda n: str(n).startswith("1")),
         ("title : 9", lambda n: "9" in str(n)),
         ('time >= "1970-01-01T00:00:50Z"', lambda n: n >= 50),
+        ("time < 1970-01-01T08:00:30+08:00 AND count > 9", lambda n: 9 < n < 30),
     ],
 )
 def test_a_filter_means_what_aip_160_says(connection: Connection, text: str, rule: object) -> None:
@@ -105,6 +111,7 @@ def test_a_filter_means_what_aip_160_says(connection: Connection, text: str, rul
         ("(count = 1", "ends where a closing bracket is expected"),
         ('time < "yesterday"', "RFC 3339"),
         ("(" * 50 + "count = 1" + ")" * 50, "nested too deep"),
+        ('title = "\x00"', "holds a NUL character"),
     ],
 )
 def test_a_mistake_is_told_with_its_remedy(text: str, told: str) -> None:
@@ -112,6 +119,35 @@ def test_a_mistake_is_told_with_its_remedy(text: str, told: str) -> None:
         compile_filter(text, FIELDS)
     assert told in caught.value.message
     assert caught.value.violations[0].field == "filter"
+
+
+SCRAPS = [
+    "NOT",
+    "-",
+    "(",
+    ")",
+    "AND",
+    "OR",
+    "count",
+    "title",
+    "time",
+    "=",
+    "<",
+    ":",
+    '"',
+    "1",
+    "*",
+    "路",
+    "\\",
+    "2026-01-01T",
+]
+
+
+@given(st.lists(st.sampled_from(SCRAPS), max_size=40).map(" ".join) | st.text(max_size=40))
+@example("NOT " * 21)
+def test_any_text_is_a_filter_or_a_mistake(text: str) -> None:
+    with contextlib.suppress(InvalidArgument):
+        compile_filter(text, FIELDS)
 
 
 @settings(max_examples=30, deadline=None)
@@ -131,11 +167,34 @@ def test_pages_give_every_row_once_in_order(connection: Connection, size: int, o
     assert total(connection, select(ROWS)) == len(seen)
 
 
-def test_a_token_of_another_query_is_refused(connection: Connection) -> None:
-    first = page(connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token="", binding="a")
-    for token in (first.next_page_token, "nonsense", first.next_page_token[:-2]):
+def token_of(connection: Connection, binding: str = "a") -> str:
+    return page(
+        connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token="", binding=binding
+    ).next_page_token
+
+
+def test_a_token_of_another_query_or_of_ones_own_making_is_refused(connection: Connection) -> None:
+    token = token_of(connection)
+    moved = base64.urlsafe_b64encode(base64.urlsafe_b64decode(token + "==")[:16] + b"[40]").decode()
+    for wrong in (token_of(connection, "b"), moved, "nonsense", "路", "AAAA", token[:-2]):
         with pytest.raises(InvalidArgument, match="page_token"):
-            page(connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token=token, binding="b")
+            page(connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token=wrong, binding="a")
+
+
+def test_tokens_hold_where_the_key_is_the_same(
+    connection: Connection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = tmp_path / "key.pem"
+    key.write_bytes(b"a private key")
+    monkeypatch.setattr(paging, "_key", b"before")
+    paging.use_key(key)
+    token = token_of(connection)
+    monkeypatch.setattr(paging, "_key", b"another process")
+    with pytest.raises(InvalidArgument, match="page_token"):
+        page(connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token=token, binding="a")
+    paging.use_key(key)
+    rows = page(connection, select(ROWS), [(ROWS.c.id, False)], page_size=5, page_token=token, binding="a").rows
+    assert [row.id for row in rows] == [5, 6, 7, 8, 9]
 
 
 def test_an_unknown_order_is_refused() -> None:

@@ -77,6 +77,21 @@ def test_a_key_added_later_is_found(keys: Path) -> None:
     assert verifier.verify(signer(keys, "notifier").own_token()).subject == "services/notifier"
 
 
+def test_a_key_that_was_replaced_is_read_again(keys: Path) -> None:
+    verifier = Verifier(keys / "public")
+    verifier.verify(signer(keys, "gateway").sign(OFFICER))
+    (keys / "private" / "gateway.pem").unlink()
+    ensure_keys(keys, ["gateway"])
+    verifier._looked = 0.0
+    assert verifier.verify(signer(keys, "gateway").sign(OFFICER)).subject == "accounts/officer"
+
+
+def test_a_broken_key_file_stops_nobody_else(keys: Path) -> None:
+    (keys / "public" / "broken.pem").write_text("half a key")
+    found = Verifier(keys / "public").verify(signer(keys, "gateway").sign(OFFICER))
+    assert found.subject == "accounts/officer"
+
+
 def test_keys_are_made_once_and_are_private(keys: Path) -> None:
     path = keys / "private" / "gateway.pem"
     before = path.read_bytes()

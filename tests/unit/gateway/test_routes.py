@@ -53,7 +53,7 @@ def test_an_unknown_path_and_a_wrong_method_are_told_apart(router: Router) -> No
         assert caught.value.allowed == ()
     with pytest.raises(NoRoute) as caught:
         router.match("DELETE", "/v1/cases/1")
-    assert caught.value.allowed == ("GET",)
+    assert caught.value.allowed == ("GET", "HEAD", "OPTIONS")
 
 
 def test_kinds_follow_the_streaming_of_the_method(router: Router) -> None:

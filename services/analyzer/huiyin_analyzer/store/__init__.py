@@ -33,7 +33,7 @@ from sqlalchemy import (
     update,
 )
 
-MIGRATIONS = Path(__file__).parent / "migrations"
+MIGRATIONS = Path(__file__).parents[1] / "migrations"
 
 METADATA = MetaData()
 define_tables(METADATA)

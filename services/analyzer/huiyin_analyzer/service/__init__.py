@@ -1,0 +1,26 @@
+"""The analyzer's gRPC service, one file a kind of resource."""
+
+from __future__ import annotations
+
+from huiyin.analyzer.v1 import analyzer_service_pb2_grpc
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.policies import Policies
+
+from huiyin_analyzer.service.events import EventMethods
+from huiyin_analyzer.service.policies import PolicyMethods
+from huiyin_analyzer.service.trees import TreeMethods
+from huiyin_analyzer.store import AnalyzerStore
+
+
+class AnalyzerServicer(
+    EventMethods,
+    TreeMethods,
+    PolicyMethods,
+    analyzer_service_pb2_grpc.AnalyzerServiceServicer,
+):
+    """Every method of the contract."""
+
+    def __init__(self, store: AnalyzerStore, feed: Feed, policies: Policies) -> None:
+        self._store = store
+        self._feed = feed
+        self._policies = policies

@@ -1,0 +1,212 @@
+"""Events and memberships: reads, holds, the feed."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from typing import Any
+
+from google.protobuf.message import Message
+from huiyin.analyzer.v1 import event_pb2
+from huiyin.type.v1 import feed_pb2, grade_pb2
+from huiyin_chassis.errors import NotFound
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.filters import (
+    Compare,
+    boolean_field,
+    compile_filter,
+    enum_field,
+    number_field,
+    parse_order,
+    path_field,
+    text_field,
+    time_field,
+    within,
+)
+from huiyin_chassis.identity import Principal, current_principal
+from huiyin_chassis.ids import uuid7
+from huiyin_chassis.paging import page, total
+from huiyin_chassis.store import Tx
+from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
+
+from huiyin_analyzer import resources, store
+from huiyin_analyzer.holds import hold_posts
+from huiyin_analyzer.store import EVENTS, POSTS, AnalyzerStore
+
+_EVENT_FIELDS: dict[str, Compare] = {
+    "grade": enum_field(EVENTS.c.grade, grade_pb2.Grade, "GRADE_"),
+    "topic": path_field(EVENTS.c.topic, "topics"),
+    "place": path_field(EVENTS.c.place, "places"),
+    "title": text_field(EVENTS.c.title),
+    "post_count": number_field(EVENTS.c.post_count),
+    "inquiry_count": number_field(EVENTS.c.inquiry_count),
+    "first_publish_time": time_field(EVENTS.c.first_publish_time),
+    "last_publish_time": time_field(EVENTS.c.last_publish_time),
+    "create_time": time_field(EVENTS.c.create_time),
+    "drill": boolean_field(EVENTS.c.drill),
+}
+_EVENT_ORDERS: dict[str, ColumnElement[Any]] = {
+    "grade": EVENTS.c.grade,
+    "post_count": EVENTS.c.post_count,
+    "last_publish_time": EVENTS.c.last_publish_time,
+    "create_time": EVENTS.c.create_time,
+}
+
+
+class EventMethods:
+    """What the service does with events."""
+
+    _store: AnalyzerStore
+    _feed: Feed
+
+    async def GetEvent(self, request: event_pb2.GetEventRequest, context: Any) -> event_pb2.Event:
+        """An event within the caller's reach."""
+        reach = _reach(current_principal())
+        event_id = request.name.removeprefix("events/")
+
+        def read(connection: Connection) -> event_pb2.Event:
+            row = connection.execute(select(EVENTS).where(EVENTS.c.id == event_id, reach)).one_or_none()
+            if row is None:
+                raise NotFound(request.name)
+            return resources.event(row)
+
+        return await self._store.read(read)
+
+    async def ListEvents(self, request: event_pb2.ListEventsRequest, context: Any) -> event_pb2.ListEventsResponse:
+        """Events within the caller's reach."""
+        principal = current_principal()
+        query = select(EVENTS).where(compile_filter(request.filter, _EVENT_FIELDS), _reach(principal))
+        order = [*parse_order(request.order_by, _EVENT_ORDERS, "post_count desc"), (EVENTS.c.id, False)]
+
+        def read(connection: Connection) -> event_pb2.ListEventsResponse:
+            found = page(
+                connection,
+                query,
+                order,
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=("events", request.filter, _scope(principal)),
+            )
+            return event_pb2.ListEventsResponse(
+                events=map(resources.event, found.rows),
+                next_page_token=found.next_page_token,
+                total_size=total(connection, query),
+                cursor=self._feed.head(connection),
+            )
+
+        return await self._store.read(read)
+
+    async def ListMemberships(
+        self, request: event_pb2.ListMembershipsRequest, context: Any
+    ) -> event_pb2.ListMembershipsResponse:
+        """Which posts belong to an event, or to all."""
+        principal = current_principal()
+        parent = request.parent.removeprefix("events/")
+        query = select(POSTS)
+        if parent != "-":
+            query = query.where(POSTS.c.event_id == parent)
+        if not principal.everywhere:
+            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(_reach(principal))
+
+        def read(connection: Connection) -> event_pb2.ListMembershipsResponse:
+            found = page(
+                connection,
+                query,
+                [(POSTS.c.number, False)],
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=("memberships", parent, _scope(principal)),
+            )
+            count = total(connection, query)
+            if not count and parent != "-" and parent not in store.events_by_id(connection, [parent]):
+                raise NotFound(request.parent)
+            return event_pb2.ListMembershipsResponse(
+                memberships=(resources.membership(row, with_text=True) for row in found.rows),
+                next_page_token=found.next_page_token,
+                total_size=count,
+            )
+
+        return await self._store.read(read)
+
+    async def SetEventHold(
+        self, request: event_pb2.SetEventHoldRequest, context: Any
+    ) -> event_pb2.SetEventHoldResponse:
+        """Notes the holds and leaves it to the outbox to pass them on to the posts."""
+        ids = [name.removeprefix("events/") for name in request.events]
+
+        def write(tx: Tx) -> event_pb2.SetEventHoldResponse:
+            changed = [row for row in store.holds_of(tx.connection, ids) if row.hold != request.hold]
+            for chunk in store.chunks(row.id for row in changed):
+                tx.execute(update(EVENTS).where(EVENTS.c.id.in_(chunk)).values(hold=request.hold))
+            # Between open and assigned nothing changes for the posts.
+            passed_on = [row.id for row in changed if bool(row.hold) != bool(request.hold)]
+            if passed_on:
+                posts = store.post_ids_of(tx.connection, passed_on)
+                hold_posts(tx, posts, held=bool(request.hold), request_id=request.request_id or uuid7())
+            return event_pb2.SetEventHoldResponse()
+
+        return await self._store.write_once(
+            request.request_id,
+            "SetEventHold",
+            request,
+            write,
+            event_pb2.SetEventHoldResponse,
+            subject=current_principal().subject,
+        )
+
+    async def WatchEvents(
+        self, request: event_pb2.WatchEventsRequest, context: Any
+    ) -> AsyncIterator[feed_pb2.ChangeBatch]:
+        """The feed, with the titles of events, and the masked texts where an answer is expected."""
+        async for batch in self._feed.watch(
+            request.cursor,
+            kinds=request.kinds,
+            tail=request.tail,
+            until=current_principal().expires,
+            join=_join_texts,
+        ):
+            yield batch
+
+
+def _scope(principal: Principal) -> object:
+    return None if principal.everywhere else (principal.places, principal.topics)
+
+
+def _reach(principal: Principal) -> ColumnElement[bool]:
+    """Events within a principal's places and topics."""
+    if principal.everywhere:
+        return true()
+    clauses: list[ColumnElement[bool]] = []
+    for column, names, collection in (
+        (EVENTS.c.place, principal.places, "places/"),
+        (EVENTS.c.topic, principal.topics, "topics/"),
+    ):
+        if names:
+            clauses.append(or_(*(within(column, name.removeprefix(collection)) for name in names)))
+    return and_(true(), *clauses)
+
+
+def _join_texts(connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
+    """Puts titles into events, and subject and text into the memberships whose authors expect an answer.
+
+    Both are what people wrote: change rows do not keep them, so that a purge destroys them everywhere.
+    """
+    events: dict[str, list[feed_pb2.Change]] = {}
+    posts: dict[str, list[feed_pb2.Change]] = {}
+    for change in changes:
+        collection, _, found = change.name.partition("/")
+        (events if collection == "events" else posts).setdefault(found, []).append(change)
+    titles = select(EVENTS.c.id, EVENTS.c.title)
+    for chunk in store.chunks(events):
+        for event_id, title in connection.execute(titles.where(EVENTS.c.id.in_(chunk))):
+            _complete(events[event_id], event_pb2.Event(title=title))
+    texts = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.expects_answer)
+    for chunk in store.chunks(posts):
+        for post_id, subject, text in connection.execute(texts.where(POSTS.c.id.in_(chunk))):
+            _complete(posts[post_id], event_pb2.Membership(subject=subject, text=text))
+
+
+def _complete(changes: Sequence[feed_pb2.Change], part: Message) -> None:
+    """A message appended to a message is the two of them merged."""
+    body = part.SerializeToString()
+    for change in changes:
+        change.resource.value += body
