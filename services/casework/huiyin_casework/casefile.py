@@ -234,7 +234,10 @@ class CaseFiles:
     # What happens to cases
 
     def open_case(self, event: Fields, predecessor: Fields | None = None) -> Fields:
-        """Opens a case for an event; after a published one, a successor that is offered its reply."""
+        """Opens a case for an event; after a published one, a successor that is offered its reply.
+
+        It is left to the caller to tell of it, once it is as it begins: with the inquiry that it was opened for.
+        """
         number = event["case_count"] + 1
         now = self.tx.now_us
         case = self.cases.add(
@@ -277,7 +280,6 @@ class CaseFiles:
             self._succeed(case, predecessor)
             self.hold(event["id"])
         self.record(case, "case.opened", SYSTEM, details)
-        self.tell(case, "case.opened")
         return case
 
     def _succeed(self, case: Fields, predecessor: Fields) -> None:

@@ -204,7 +204,7 @@ def test_the_feed_tells_what_happened_in_its_order_and_carries_no_text(run: Run)
                         break
             finally:
                 watch.cancel()
-        assert kinds == ["inquiry.received", "case.opened", "inquiry.received", "case.inquiry_joined", "case.assigned"]
+        assert kinds == ["inquiry.received", "inquiry.received", "case.opened", "case.assigned"]
 
     run(test)
 

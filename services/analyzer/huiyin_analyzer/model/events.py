@@ -20,7 +20,8 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import Final
+from operator import itemgetter
+from typing import Final, NamedTuple
 
 from huiyin_analyzer.model.text import Harm, Intent
 
@@ -42,10 +43,10 @@ _CANDIDATES: Final = 3
 _MOST_TERMS: Final = 400
 _KEPT_TERMS: Final = 200
 _DAY: Final = 86_400_000_000
+_WEIGHT = itemgetter(0)
 
 
-@dataclass(frozen=True, slots=True)
-class Post:
+class Post(NamedTuple):
     """What of a post an event counts. Times are microseconds since the epoch; `voice_day` is empty where unknown."""
 
     publish_time: int
@@ -90,8 +91,9 @@ class Event:
             self.places[post.place] += 1
         if post.intent:
             self.intents[post.intent] += 1
-        for harm in post.harm:
-            self.harms[harm] += 1
+        if post.harm:
+            for harm in post.harm:
+                self.harms[harm] += 1
 
     @property
     def topic(self) -> str:
@@ -143,6 +145,8 @@ class Joiner:
     def __init__(self) -> None:
         self._posts = 0
         self._seen: dict[str, int] = {}
+        # The logarithm of each count that a term has reached, smoothed by the prior.
+        self._logs: list[float] = []
         self._centres: dict[str, _Centre] = {}
         self._index: dict[str, list[_Centre]] = {}
 
@@ -152,73 +156,81 @@ class Joiner:
         The post is added to it.
         """
         weights = self._weigh(terms, place)
-        event = self._nearest(weights, place) or new_id
-        self._add(event, weights, place)
+        square = _square(weights)
+        heads = list(islice(weights, _INDEXED_TERMS))
+        event = self._nearest(weights, square, heads, place) or new_id
+        self._add(event, weights, square, heads, place)
         return event
 
     def add(self, terms: Mapping[str, float], event: str, place: str = "") -> None:
         """Adds a post whose event is known."""
-        self._add(event, self._weigh(terms, place), place)
+        weights = self._weigh(terms, place)
+        self._add(event, weights, _square(weights), list(islice(weights, _INDEXED_TERMS)), place)
 
     def _weigh(self, terms: Mapping[str, float], place: str) -> dict[str, float]:
         """The weightiest terms of a post with their weights, from the weightiest."""
         self._posts += 1
         if place and terms:  # where nothing is said, the place alone is no matter
             terms = {**terms, f"@{place}": _PLACE_WEIGHT}
-        seen, total = self._seen, self._posts + _PRIOR_POSTS
-        floor = 1.0 + _PRIOR_POSTS * _PRIOR_SHARE
-        log = math.log
-        weights = {}
+        seen, logs = self._seen, self._logs
+        while len(logs) <= self._posts:  # a term has been seen once a post at most
+            logs.append(math.log(len(logs) + 1.0 + _PRIOR_POSTS * _PRIOR_SHARE))
+        log_posts = math.log(self._posts + _PRIOR_POSTS)
+        weighed = []
         for term, weight in terms.items():
             count = seen.get(term, 0)
-            weights[term] = weight * log(total / (count + floor))
             seen[term] = count + 1
+            weighed.append((weight * (log_posts - logs[count]), term))
         # The sort is stable: of terms as weighty, the one that came first in the text comes first.
-        return {term: weights[term] for term in sorted(weights, key=weights.__getitem__, reverse=True)[:_TERMS]}
+        weighed.sort(key=_WEIGHT, reverse=True)
+        return {term: weight for weight, term in weighed[:_TERMS]}
 
-    def _nearest(self, weights: dict[str, float], place: str) -> str:
+    def _nearest(self, weights: dict[str, float], square: float, heads: list[str], place: str) -> str:
         votes: dict[_Centre, float] = {}
-        for term in islice(weights, _INDEXED_TERMS):
-            centres = self._index.get(term, ())
+        index = self._index
+        for term in heads:
+            centres = index.get(term, ())
             if len(centres) <= _LONGEST_LIST:
                 weight = weights[term]
                 for centre in centres:
                     votes[centre] = votes.get(centre, 0.0) + weight
         if not votes:
             return ""
-        length = math.sqrt(sum([weight * weight for weight in weights.values()])) or 1.0
         best, likeness = "", LIKENESS
         # Of events with as many votes, the one found first comes first; ids, which chance makes, decide nothing.
         for centre in sorted(votes, key=votes.__getitem__, reverse=True)[:_CANDIDATES]:
             sums = centre.weights
-            # In the order of the post's terms, so that the same posts always give the same sum to the last bit.
-            product = sum([weights[term] * sums[term] for term in weights if term in sums])
-            like = product / (length * math.sqrt(centre.square))
+            # fsum is exact whatever the order: the same posts always give the same sum to the last bit.
+            product = math.fsum([weights[term] * sums[term] for term in weights.keys() & sums.keys()])
+            like = product / math.sqrt(square * centre.square)
             if like > likeness and place:
                 like -= _ELSEWHERE * _share_elsewhere(centre.places, place)
             if like > likeness:
                 best, likeness = centre.event, like
         return best
 
-    def _add(self, event: str, weights: dict[str, float], place: str) -> None:
+    def _add(self, event: str, weights: dict[str, float], square: float, heads: list[str], place: str) -> None:
         centre = self._centres.get(event)
+        known = centre is not None
         if centre is None:
-            square = sum([weight * weight for weight in weights.values()]) or 1.0
             centre = self._centres[event] = _Centre(event, weights, square, {})
         else:
-            sums, square = centre.weights, centre.square
+            sums, total = centre.weights, centre.square
             for term, weight in weights.items():
                 old = sums.get(term, 0.0)
                 sums[term] = old + weight
-                square += weight * (2.0 * old + weight)
-            centre.square = square
+                total += weight * (2.0 * old + weight)
+            centre.square = total
             if len(sums) > _MOST_TERMS:
                 self._shorten(centre)
         if place:
             centre.places[place] = centre.places.get(place, 0) + 1
-        for term in islice(weights, _INDEXED_TERMS):
-            centres = self._index.setdefault(term, [])
-            if len(centres) <= _LONGEST_LIST and centre not in centres:
+        index = self._index
+        for term in heads:
+            centres = index.get(term)
+            if centres is None:
+                index[term] = [centre]
+            elif len(centres) <= _LONGEST_LIST and not (known and centre in centres):
                 centres.append(centre)
 
     @staticmethod
@@ -226,6 +238,11 @@ class Joiner:
         kept = sorted(centre.weights.items(), key=lambda item: (-item[1], item[0]))[:_KEPT_TERMS]
         centre.weights = dict(kept)
         centre.square = sum(weight * weight for _, weight in kept)
+
+
+def _square(weights: Mapping[str, float]) -> float:
+    """The square of the length of weights; 1 where there are none."""
+    return sum([weight * weight for weight in weights.values()]) or 1.0
 
 
 def _share_elsewhere(places: Mapping[str, int], place: str) -> float:

@@ -6,11 +6,10 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from huiyin_analyzer.model.phrases import Phrases
 
@@ -22,8 +21,6 @@ except ImportError:  # no wheel for this machine: jieba itself, with the same di
 _READ_CHARACTERS: Final = 200
 """How much of a text is read: what it is about stands at its beginning."""
 _SUBJECT_WEIGHT: Final = 1.5
-
-_SPACE = re.compile(r"\s+")
 
 
 class Intent(IntEnum):
@@ -47,8 +44,7 @@ class Harm(IntFlag):
     PROPERTY = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Reading:
+class Reading(NamedTuple):
     """What was read. Topic and place are paths, empty when none was recognised."""
 
     terms: dict[str, float]
@@ -132,8 +128,8 @@ class Reader:
     def read(self, subject: str, text: str) -> Reading:
         """Reads a post."""
         subject, text = _tidy(subject, text)
-        topics: Counter[str] = Counter()
-        intents: Counter[Intent] = Counter()
+        topics: dict[str, int] = {}
+        intents: dict[Intent, int] = {}
         mentions: list[tuple[int, int, str]] = []
         harm = 0
         for offset, weight, part in ((0, 3, subject), (len(subject), 1, text)):
@@ -146,9 +142,9 @@ class Reader:
                     seen.add((phrase, value))
                     if kind == "topic":
                         # A longer word is a surer sign; a deeper topic is the better answer of two as sure.
-                        topics[value] += weight * len(phrase)
+                        topics[value] = topics.get(value, 0) + weight * len(phrase)
                     elif kind == "intent":
-                        intents[value] += weight
+                        intents[value] = intents.get(value, 0) + weight
                     else:
                         harm |= value
         return Reading(
@@ -166,8 +162,7 @@ def terms_of(subject: str, text: str) -> dict[str, float]:
 
 
 def _tidy(subject: str, text: str) -> tuple[str, str]:
-    text = _SPACE.sub(" ", text[: 2 * _READ_CHARACTERS]).strip()[:_READ_CHARACTERS]
-    return _SPACE.sub(" ", subject).strip(), text
+    return " ".join(subject.split()), " ".join(text[: 2 * _READ_CHARACTERS].split())[:_READ_CHARACTERS]
 
 
 def _terms(subject: str, text: str) -> dict[str, float]:

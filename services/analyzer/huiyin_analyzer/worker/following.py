@@ -142,29 +142,32 @@ class _Batch:
 
     def apply(self, posts: Sequence[Told], effect: Callable[[str], str]) -> None:
         """Applies what was told in its order."""
-        known = store.known_posts(self._tx.connection, [_id_of(post) for _, post in posts])
+        ids = [post.name.removeprefix("posts/") for _, post in posts]
+        known = store.known_posts(self._tx.connection, ids)
         self._known = {post_id: dict(row._mapping) for post_id, row in known.items()}
-        # A post without any text was purged since; there is nothing to read, and its purge follows.
-        created = [post for kind, post in posts if kind == "post.created" and (post.subject or post.text)]
-        readings = {_id_of(post): self._join(post) for post in created if _id_of(post) not in self._known}
+        readings: dict[str, tuple[str, Reading]] = {}
+        for post_id, (kind, post) in zip(ids, posts, strict=True):
+            # A post without any text was purged since; there is nothing to read, and its purge follows.
+            if kind == "post.created" and post_id not in known and (post.subject or post.text):
+                readings[post_id] = self._join(post_id, post)
         # Only now is it known which events the batch touches; they are fetched in one go.
         touched = [event_id for event_id, _ in readings.values()] + [row.event_id for row in known.values()]
         self._events = store.events_by_id(self._tx.connection, touched)
-        for kind, post in posts:
-            if kind == "post.created" and _id_of(post) in readings:
-                self._count(post, *readings.pop(_id_of(post)))
+        for post_id, (kind, post) in zip(ids, posts, strict=True):
+            if kind == "post.created" and post_id in readings:
+                self._count(post_id, post, *readings.pop(post_id))
             elif kind == "post.updated":
-                self._edit(post)
+                self._edit(post_id, post)
             elif kind == "post.purged":
-                self._purge(post)
+                self._purge(post_id)
         self._finish(effect)
 
-    def _join(self, post: post_pb2.Post) -> tuple[str, Reading]:
+    def _join(self, post_id: str, post: post_pb2.Post) -> tuple[str, Reading]:
         reading = self._reader.read(post.subject, post.text)
-        new_id = derived_id("event", _id_of(post))
+        new_id = derived_id("event", post_id)
         return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place), reading
 
-    def _count(self, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
+    def _count(self, post_id: str, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
         """Counts a post that was joined, grades its event, and tells of both."""
         counted = Post(
             timestamp_to_micros(post.publish_time),
@@ -178,7 +181,7 @@ class _Batch:
             reading.harm,
         )
         self._state.numbered += 1
-        row = self._new[_id_of(post)] = _row_of(post, self._state.numbered, event_id, counted)
+        row = self._new[post_id] = _row_of(post_id, post, self._state.numbered, event_id, counted)
         event = self._state.events.get(event_id)
         if event is None:
             event = self._state.events[event_id] = Event(event_id)
@@ -190,16 +193,15 @@ class _Batch:
             self._tell_membership("membership.joined", row)
             self._update(event)
 
-    def _edit(self, post: post_pb2.Post) -> None:
+    def _edit(self, post_id: str, post: post_pb2.Post) -> None:
         """Takes over an edited text. The post stays where it is, and its event's figures as they were."""
-        self._change_text("membership.updated", post, post.subject, post.text)
+        self._change_text("membership.updated", post_id, post.subject, post.text)
 
-    def _purge(self, post: post_pb2.Post) -> None:
+    def _purge(self, post_id: str) -> None:
         """Destroys the copy of a text that its source, or the term of keeping, took away."""
-        self._change_text("membership.purged", post, "", "")
+        self._change_text("membership.purged", post_id, "", "")
 
-    def _change_text(self, kind: str, post: post_pb2.Post, subject: str, text: str) -> None:
-        post_id = _id_of(post)
+    def _change_text(self, kind: str, post_id: str, subject: str, text: str) -> None:
         row = self._new.get(post_id) or self._known.get(post_id)
         if row is None:
             return
@@ -311,18 +313,14 @@ def _matter(row: _Row) -> tuple[object, ...]:
     return row["grade"], row["topic"], row["place"], row["title"]
 
 
-def _id_of(post: post_pb2.Post) -> str:
-    return post.name.removeprefix("posts/")
-
-
 def _title(subject: str, text: str) -> str:
     """The subject, or the beginning of the text of a post without one."""
     return subject.strip() or " ".join(text[: 2 * _TITLE_CHARACTERS].split())[:_TITLE_CHARACTERS]
 
 
-def _row_of(post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
+def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
     return {
-        "id": _id_of(post),
+        "id": post_id,
         "number": number,
         "event_id": event_id,
         "source": post.source,

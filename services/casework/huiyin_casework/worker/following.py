@@ -71,7 +71,7 @@ class Following:
         if row is None:
             row = files.events.add(_event_row(event))
             if _is_large(row) and not event.merged_into:
-                files.open_case(row)
+                files.tell(files.open_case(row), "case.opened")
         if row["merged_into"]:
             return
         if event.merged_into:
@@ -102,13 +102,13 @@ class Following:
     def _regraded(files: CaseFiles, row: Fields, case: Fields | None, before: int) -> None:
         if case is None:
             if _is_large(row):
-                files.open_case(row)
+                files.tell(files.open_case(row), "case.opened")
             return
         happening = Happening.GRADE_RISES if row["grade"] > before else Happening.GRADE_FALLS
         todo = consequence(happening, state_of(case))
         if todo == Consequence.OPEN_SUCCESSOR:
             if _is_large(row):
-                files.open_case(row, predecessor=case)
+                files.tell(files.open_case(row, predecessor=case), "case.opened")
         elif todo != Consequence.NOTHING:
             files.regrade(case, row["grade"])
 
@@ -163,14 +163,16 @@ class Following:
     @staticmethod
     def _joined(files: CaseFiles, inquiry: Fields, event: Fields) -> None:
         """An inquiry without a case came to an event."""
-        case = files.case_of(event)
+        case, kind = files.case_of(event), "case.opened"
         if case is None:
             case = files.open_case(event)
         elif consequence(Happening.INQUIRY_JOINS, state_of(case)) == Consequence.OPEN_SUCCESSOR:
             case = files.open_case(event, predecessor=case)
+        else:
+            kind = "case.inquiry_joined"
         files.inquiries.change(inquiry, event_id=event["id"])
         files.add_inquiry(case, inquiry)
-        files.tell(case, "case.inquiry_joined")
+        files.tell(case, kind)
 
     def _moved(self, files: CaseFiles, inquiry: Fields, event: Fields) -> None:
         """The post of an inquiry that has a case belongs to another event now."""
