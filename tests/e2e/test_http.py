@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import tomllib
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import httpx
@@ -101,6 +103,23 @@ def test_importing_again_adds_none_and_rows_refused_are_named(system: System, tm
 def test_the_export_has_every_membership(system: System) -> None:
     lines = system.huiyin("events", "export").splitlines()
     assert lines[0] == "event,post,external_id" and len(lines) > ROWS
+
+
+def test_a_citizen_asks_and_looks_up_while_an_officer_watches(system: System) -> None:
+    with system.start_huiyin("watch", "--kind", "inquiry.*") as watching:
+        assert watching.stdout is not None
+        try:
+            seen: list[str] = []
+            reader = threading.Thread(target=seen.extend, args=[islice(watching.stdout, 1)])
+            reader.start()
+            while reader.is_alive():  # the stream begins with what comes after it was opened
+                asked = json.loads(system.huiyin("inquire", "路灯坏了一周，何时修好？", "--json"))
+                reader.join(1)
+        finally:
+            watching.terminate()
+    assert "inquiry.received" in seen[0] and "inquiries/" in seen[0] and "路灯" not in seen[0]
+    told = system.huiyin("receipt", asked["receipt"])
+    assert "answer by" in told and told.startswith(("RECEIVED", "IN_PROGRESS"))
 
 
 def events(lines: Iterator[str]) -> Iterator[Event]:

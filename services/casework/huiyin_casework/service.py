@@ -58,6 +58,7 @@ from huiyin_casework.store import (
     TASKS,
     UNITS,
     CaseworkStore,
+    Fields,
 )
 
 _CASE_FIELDS: dict[str, Compare] = {
@@ -170,6 +171,12 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
     ) -> inquiry_pb2.SubmitInquiryResponse:
         files = CaseFiles(tx, self._rules)
         subject, text = masked.subject, masked.text
+        known = files.inquiries.find(tx.connection, inquiry_id)
+        if known is not None:  # repeated so late that the request is not remembered any more
+            if (known["subject"], known["text"]) != (subject, text):
+                why = "was used before for another request; take a new UUID for each request that is not repeated"
+                raise InvalidArgument("request_id", why, "REQUEST_ID_REUSED")
+            return _submitted(known)
         row = files.inquiries.add(
             new_inquiry(
                 inquiry_id,
@@ -191,7 +198,7 @@ class CaseworkServicer(casework_service_pb2_grpc.CaseworkServiceServicer):
         published = micros_to_timestamp(tx.now_us)
         post = post_pb2.Post(external_id=inquiry_id, subject=subject, text=text, publish_time=published)
         tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
-        return inquiry_pb2.SubmitInquiryResponse(receive_time=published, deadline=micros_to_timestamp(row["deadline"]))
+        return _submitted(row)
 
     async def LookupReceipt(
         self, request: inquiry_pb2.LookupReceiptRequest, context: Any
@@ -621,3 +628,9 @@ def _kind(name: str, field: str) -> str:
     if name != "policies/clocks":
         raise InvalidArgument(field, "must be policies/clocks, casework's one policy", "NAME_INVALID")
     return "clocks"
+
+
+def _submitted(row: Fields) -> inquiry_pb2.SubmitInquiryResponse:
+    return inquiry_pb2.SubmitInquiryResponse(
+        receive_time=micros_to_timestamp(row["receive_time"]), deadline=micros_to_timestamp(row["deadline"])
+    )

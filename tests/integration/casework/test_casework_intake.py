@@ -54,6 +54,18 @@ def test_a_repeated_request_returns_the_same_receipt_and_stores_nothing_more(run
     run(test)
 
 
+def test_a_request_repeated_after_it_was_forgotten_returns_the_same_receipt(run: Run) -> None:
+    async def test(office: Office) -> None:
+        first = await office.submit("停水了", request_id="a-uuid", contact=PHONE)
+        assert await office.store.sweep(timedelta(0)) == 1
+        assert await office.submit("停水了", request_id="a-uuid", contact=PHONE) == first
+        assert await office.store.sweep(timedelta(0)) == 1
+        error = await office.refusal("SubmitInquiry", Submit(text="停电了", request_id="a-uuid"), "public")
+        assert error.reason == "REQUEST_ID_REUSED"
+
+    run(test)
+
+
 def test_numbers_are_masked_and_contacts_sealed_before_the_first_write(run: Run) -> None:
     async def test(office: Office) -> None:
         await office.submit(f"请回电{PHONE}", subject=f"身份证{CARD}", contact=f"电话 {PHONE}")

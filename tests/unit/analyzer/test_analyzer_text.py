@@ -47,6 +47,8 @@ def test_the_topic_is_that_of_the_surest_words(subject: str, text: str, topic: s
         ("A市五矿万境K9县漏水", "", "A市"),
         ("我是江北省清河市临江县居民", "", "江北省.清河市.临江县"),
         ("小区超市关门", "我们城市的夜市很吵", ""),
+        ("路灯坏了", "报修了，可是市里没人来", ""),
+        ("停水", "，现在清河市临江县停水", "清河市.临江县"),
     ],
 )
 def test_places_are_read_by_the_gazetteer_and_by_their_pattern(subject: str, text: str, place: str) -> None:

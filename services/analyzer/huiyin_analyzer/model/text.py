@@ -97,11 +97,17 @@ _MASKED_NAME = re.compile(r"[A-Z]\d{0,2}[区县市]")
 """A place that a publisher masked. It is read as a place; as a term it would tear the name beside it apart."""
 _MASKED_PLACE = re.compile(r"([A-Z])(?:市|(\d{1,2}[区县市]))")
 """Names that a publisher masked: A市, A3区, A市A7县. The letter of a district is that of its city."""
+_BEFORE_PLACE: Final = (
+    "我是|我们是|我在|来自|关于|投诉|反映|咨询|举报|请问|建议|希望|请求|可是|但是|就是|不是|还是|于是|如果|因为|由于|所以|而且|并且|"
+    "或者|比如|例如|目前|现在|今天|昨天|整个|这个|那个|一个|各个|作为|难道|到底|究竟|不仅|只有|只要|尤其"
+)
+"""Words that stand before the name of a place, or of something that is none; never its beginning."""
 _NAMED_PLACE = re.compile(
-    r"(?:^|[，。！？、；：:,.!?\s（(]|在|位于)(?:我是|我们是|我在|来自|关于|投诉|反映|咨询|举报|请问|建议)?"
+    rf"(?:^|[，。！？、；：:,.!?\s（(]|在|位于)(?:{_BEFORE_PLACE})?"
     r"([一-鿿]{2,3}省|[一-鿿]{2,7}自治区)?([一-鿿]{2,4}?市)?([一-鿿]{1,4}?[区县])?"
 )
 _NO_PLACE: Final = re.compile(
+    rf"(?:{_BEFORE_PLACE}).*$|"
     r".*(?:超市|城市|全市|我市|本市|都市|门市|夜市|菜市|小区|社区|校区|园区|地区|景区|片区|新区|库区|辖区|厂区|城区|"
     r"街区|市区|郊区|山区|灾区|全省|我省|本省|全县|我县|本县|各区|各县|该区|该县|我区|本区|股市|楼市|上市|集市|农贸市)$"
 )
