@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-bursts bench-forecast bench-search stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -42,6 +42,15 @@ chaos: setup ## kills processes at random in mid-import, TIMES=100
 
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline
+
+bench-bursts: setup ## how soon bursts are alarmed, and how often falsely
+	@$(BIN)/python -m bench.bursts
+
+bench-forecast: setup ## back-test of the forecast of 24 hours; EVAL_DATA= as above
+	@$(BIN)/python -m bench.forecast
+
+bench-search: setup ## queries of ten kinds over ROWS=1000000 posts
+	@ROWS=$(or $(ROWS),1000000) $(BIN)/python -m bench.search
 
 stubs: $(VENV)/.stubs
 

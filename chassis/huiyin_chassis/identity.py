@@ -69,6 +69,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "collector.sources.write",
         "collector.posts.import",
         "collector.posts.write",
+        "analyzer.events.grade",
         "casework.cases.assign",
         "casework.cases.publish",
         "casework.cases.close",
@@ -84,6 +85,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | {
         "collector.sources.write",
         "collector.posts.import",
+        "analyzer.events.grade",
         "analyzer.topics.write",
         "analyzer.places.write",
         "analyzer.policies.write",

@@ -150,12 +150,11 @@ def main(arguments: list[str] | None = None) -> int:
     """The command for developers that writes the next revision of a service."""
     parser = argparse.ArgumentParser(prog="python -m huiyin_chassis.migrate")
     command = parser.add_subparsers(required=True).add_parser("revision", help="write the next revision of a service")
-    command.add_argument("module", help="the module that holds METADATA, such as huiyin_collector.store")
+    command.add_argument("module", help="the module that holds METADATA and MIGRATIONS, such as huiyin_collector.store")
     command.add_argument("title", help="what changes, in a few words")
     given = parser.parse_args(arguments)
     module = importlib.import_module(given.module)
-    folder = Path(str(module.__file__)).parent / "migrations"
-    path = write_revision(folder, module.METADATA, given.title)
+    path = write_revision(module.MIGRATIONS, module.METADATA, given.title)
     if path is None:
         sys.stdout.write("nothing differs\n")
         return 0

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, TextIO
 
@@ -16,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import applying, importing, watching
+from huiyin_cli import applying, importing, policies, searching, series, watching
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -26,6 +27,8 @@ notifications_app = typer.Typer(no_args_is_help=True, help="What the people on d
 app.add_typer(events_app, name="events")
 app.add_typer(cases_app, name="cases")
 app.add_typer(notifications_app, name="notifications")
+policy_app = typer.Typer(no_args_is_help=True, help="The rules by which events are graded.")
+app.add_typer(policy_app, name="policy")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -36,6 +39,13 @@ Filter = Annotated[
     str, typer.Option("--filter", help="AIP-160, e.g. 'grade >= GRADE_LARGE AND place = \"places/A市\"'.")
 ]
 Limit = Annotated[int, typer.Option("--limit", min=1, help="At most this many rows.")]
+
+
+class ExportFormat(StrEnum):
+    """What `events export` writes."""
+
+    CSV = "csv"
+    JSONL = "jsonl"
 
 
 @dataclass
@@ -134,12 +144,13 @@ def events_show(
     limit: Limit = 20,
     as_json: AsJson = False,
 ) -> None:
-    """Shows an event, why it has its grade, and its posts."""
+    """Shows an event, why it has its grade and what would change it, and its posts."""
     gateway = caller.gateway()
     event = gateway.get(f"/v1/{_named(name, 'events')}")
+    explanation = gateway.get(f"/v1/{event['name']}:explain")
     members = list(gateway.pages(f"/v1/{event['name']}/memberships", "memberships", limit))
     if as_json:
-        _print_json({"event": event, "memberships": members})
+        _print_json({"event": event, "explanation": explanation, "memberships": members})
         return
     assessment = event.get("assessment", {})
     out.print(f"[bold]{_plain(event.get('title', ''))}[/bold]")
@@ -151,6 +162,8 @@ def events_show(
     for rule in assessment.get("firedRules", []):
         read = ", ".join(f"{figure} = {value:g}" for figure, value in sorted(rule.get("figures", {}).items()))
         out.print(f"  {_short(rule['grade'])} by {rule['rule']}: {rule['explanation']} ({read})", markup=False)
+    for line in policies.explained(explanation):
+        out.print(f"  {line}", markup=False)
     for member in members:
         text = " ".join(member.get("text", "").split())
         out.print(
@@ -160,21 +173,55 @@ def events_show(
         out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
 
 
+@events_app.command("series")
+def events_series(
+    name: Annotated[str, typer.Argument(help="events/… as the list has it.")],
+    start: Annotated[str, typer.Option("--from", help="e.g. 2026-03-01 or 2026-03-01T08:00.")] = "",
+    end: Annotated[str, typer.Option("--to", help="As --from. Default: now, or the last post of an old event.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of the days that are shown.")] = "Asia/Shanghai",
+    as_json: AsJson = False,
+) -> None:
+    """Shows an event's posts by hour, the bursts among them, and a forecast of the next 24 hours."""
+    zone = series.zone_of(time_zone)
+    answer = caller.gateway().get(
+        f"/v1/{_named(name, 'events')}/series",
+        startTime=series.rfc3339(start, zone, "--from"),
+        endTime=series.rfc3339(end, zone, "--to"),
+        timeZone=time_zone,
+        forecast="true",
+    )
+    if as_json:
+        _print_json(answer)
+        return
+    for line in series.lines(answer, zone):
+        out.print(line, markup=False, highlight=False)
+
+
 @events_app.command("export")
 def events_export(
     target: Annotated[Path | None, typer.Option("--out", help="A file. Default: standard output.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line instead of CSV.")] = False,
+    form: Annotated[
+        ExportFormat, typer.Option("--format", help="csv: which post is of which event; jsonl: an event a line.")
+    ] = ExportFormat.CSV,
+    as_json: Annotated[bool, typer.Option("--json", help="csv's rows, a JSON object a line.")] = False,
 ) -> None:
-    """Writes which post belongs to which event: columns event, post, external_id."""
-    rows = caller.gateway().pages("/v1/events/-/memberships", "memberships")
+    """Writes which post belongs to which event (event, post, external_id), or every event with its assessment."""
     if target is None:
-        _export(rows, sys.stdout, as_json)
+        _export(sys.stdout, form, as_json)
     else:
         with target.open("w", encoding="utf-8", newline="") as file:
-            _export(rows, file, as_json)
+            _export(file, form, as_json)
 
 
-def _export(rows: Iterable[Json], file: TextIO, as_json: bool) -> None:
+def _export(file: TextIO, form: ExportFormat, as_json: bool) -> None:
+    if form is ExportFormat.JSONL:
+        for event in caller.gateway().pages("/v1/events", "events"):
+            file.write(json.dumps(event, ensure_ascii=False) + "\n")
+    else:
+        _export_memberships(caller.gateway().pages("/v1/events/-/memberships", "memberships"), file, as_json)
+
+
+def _export_memberships(rows: Iterable[Json], file: TextIO, as_json: bool) -> None:
     writer = csv.writer(file)
     if not as_json:
         writer.writerow(("event", "post", "external_id"))
@@ -184,6 +231,23 @@ def _export(rows: Iterable[Json], file: TextIO, as_json: bool) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
         else:
             writer.writerow(record.values())
+
+
+@policy_app.command("test")
+def policy_test(
+    policy: Annotated[Path, typer.Argument(help="A grading policy, as samples/policies/grading.yaml is one.")],
+    events: Annotated[
+        Path | None, typer.Option("--on", help="Events of `events export --format jsonl`. Default: those of now.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Says which events would have another grade if a policy were in force, and by which rules. Stores nothing."""
+    result = policies.test_policy(caller.gateway(), policy, events)
+    if as_json:
+        _print_json(result)
+        return
+    for line in policies.lines_of(result):
+        out.print(line, markup=False, highlight=False)
 
 
 @cases_app.command("list")
@@ -298,6 +362,44 @@ def receipt(
     for found in answer.get("answers", []):
         out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)
+
+
+@app.command()
+def search(
+    query: Annotated[
+        str, typer.Argument(help='Words, "phrases", -exclusions, OR. What begins with - goes behind a bare --.')
+    ] = "",
+    topic: Annotated[str, typer.Option(help="Of this topic or one below it.")] = "",
+    place: Annotated[str, typer.Option(help="At this place or one below it.")] = "",
+    source: Annotated[str, typer.Option(help="From this source.")] = "",
+    grade: Annotated[str, typer.Option(help="Of events of this grade or a higher one: large, serious …")] = "",
+    since: Annotated[str, typer.Option(help="Published then or later, e.g. 2026-03-01 or 2026-03-01T08:00.")] = "",
+    until: Annotated[str, typer.Option(help="Published earlier than this.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times.")] = "Asia/Shanghai",
+    newest: Annotated[bool, typer.Option("--newest", help="The newest first, not the most relevant.")] = False,
+    events: Annotated[bool, typer.Option("--events", help="The events that the posts belong to.")] = False,
+    drill: Annotated[bool, typer.Option("--drill", help="Posts of rehearsals, and none that are real.")] = False,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Searches the texts of posts."""
+    zone = series.zone_of(time_zone)
+    wanted = searching.search_filter(
+        query, zone=zone, topic=topic, place=place, source=source, grade=grade, since=since, until=until
+    )
+    body: Json = {"filter": {**wanted, "drill": drill}}
+    if newest and not events:
+        body["orderBy"] = "publish_time desc"
+    path = "/v1/events:search" if events else "/v1/memberships:search"
+    pages = list(searching.pages(caller.gateway(), path, body, limit))
+    hits = [hit for page in pages for hit in page.get("hits", [])]
+    if as_json:
+        _print_json(hits)
+        return
+    out.print(searching.head(pages[0], "events" if events else "posts"), markup=False, highlight=False)
+    for hit in hits:
+        for line in searching.event_lines(hit, zone) if events else searching.post_lines(hit, zone):
+            out.print(line)
 
 
 @app.command()

@@ -24,7 +24,9 @@ from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
+from huiyin_analyzer.worker.indexing import Indexing
 from huiyin_analyzer.worker.listing import Listing
+from huiyin_analyzer.worker.regrading import Regrading
 
 _GRADING = Path(__file__).parent / "data" / "grading.yaml"
 _KINDS = ("post.created", "post.updated", "post.purged")
@@ -61,8 +63,19 @@ async def serve(settings: AnalyzerSettings) -> None:
         ],
     )
     dispatcher = Dispatcher(store, Holds(collector, signer).handlers)
-    forgetting = Forgetting(store, feed, analysis, settings.feed_days)
-    await server.run({"posts": consumer.run, "outbox": dispatcher.run, "forgetting": forgetting.run}, store)
+    indexing = Indexing(store)
+    await indexing.prepare()
+    forgetting = Forgetting(store, feed, analysis, indexing, settings.feed_days)
+    await server.run(
+        {
+            "posts": consumer.run,
+            "outbox": dispatcher.run,
+            "forgetting": forgetting.run,
+            "search": indexing.run,
+            "regrading": Regrading(store, policies).run,
+        },
+        store,
+    )
 
 
 if __name__ == "__main__":

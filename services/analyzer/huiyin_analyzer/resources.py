@@ -10,23 +10,41 @@ from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import Row
 
-from huiyin_analyzer.model.assessment import Verdict
+from huiyin_analyzer.model.assessment import FIGURES, Override, Verdict, grade_that_holds
 
 
-def assessment(verdict: Verdict, policy_version: int) -> assessment_pb2.Assessment:
-    """An assessment that tells every rule that fired and the figures that it read."""
+def assessment(verdict: Verdict, policy_version: int, decision: Override | None = None) -> assessment_pb2.Assessment:
+    """An assessment that tells every rule that fired and the figures that it read, and who decided otherwise."""
     message = assessment_pb2.Assessment(
-        grade=_grade(verdict.grade), figures=verdict.figures, policy_version=policy_version
+        grade=grade(grade_that_holds(verdict, decision)),
+        figures=verdict.figures,
+        policy_version=policy_version,
+        computed_grade=grade(verdict.grade),
+        insufficient_figures=[name for name in FIGURES if name not in verdict.figures],
+        unjudged_rules=[rule.id for rule in verdict.unjudged],
     )
+    if decision is not None and decision.grade:
+        message.grade_override.CopyFrom(override(decision))
     for rule in verdict.fired:
         message.fired_rules.add(
             rule=rule.id,
-            grade=_grade(rule.grade),
+            grade=grade(rule.grade),
             explanation=rule.why,
             condition=rule.when,
             figures={name: verdict.figures[name] for name in rule.reads},
         )
     return message
+
+
+def override(decision: Override) -> assessment_pb2.GradeOverride:
+    """A decision on a grade."""
+    return assessment_pb2.GradeOverride(
+        grade=grade(decision.grade),
+        reason=decision.reason,
+        author=decision.author,
+        create_time=time(decision.create_time),
+        expire_time=time(decision.expire_time) if decision.expire_time is not None else None,
+    )
 
 
 def event(
@@ -86,5 +104,6 @@ def place_name(path: str) -> str:
     return f"places/{path}" if path else ""
 
 
-def _grade(number: int) -> grade_pb2.Grade.ValueType:
+def grade(number: int) -> grade_pb2.Grade.ValueType:
+    """A grade of the contract from its number."""
     return cast("grade_pb2.Grade.ValueType", number)

@@ -19,6 +19,7 @@ from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
+from huiyin_analyzer.worker.indexing import Indexing
 from huiyin_analyzer.worker.listing import Listing
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.consumer import FeedPosition
@@ -120,7 +121,7 @@ def test_posts_of_one_matter_become_one_event_with_its_figures(database_url: str
         assert noise.place == "places/A市.A3区" and noise.inquiry_count == 5
         assert noise.assessment.grade == 2 and noise.assessment.policy_version == 1
         fired = {rule.rule: dict(rule.figures) for rule in noise.assessment.fired_rules}
-        assert fired["many"] == {"posts": 10.0} and "health" in fired
+        assert fired["many"] == {"voices": 10.0} and "health" in fired
         parent = event_pb2.ListMembershipsRequest(parent=noise.name, page_size=3)
         members = await running.service.ListMemberships(parent, None)
         assert members.total_size == 10 and [row.external_id for row in members.memberships] == ["0", "3", "6"]
@@ -229,7 +230,8 @@ def test_a_purged_text_is_in_no_byte_of_the_files(sqlite_url: str, tmp_path: Pat
         await running.apply(posts(3))
         purged = post_pb2.Post(name="posts/p0001", revision=2)
         await running.apply([change(11, "post.purged", purged)])
-        await Forgetting(running.store, Feed(running.store), running.analysis, feed_days=90).forget()
+        indexing = Indexing(running.store)
+        await Forgetting(running.store, Feed(running.store), running.analysis, indexing, feed_days=90).forget()
         found = b"".join(path.read_bytes() for path in tmp_path.iterdir())
         assert NAMES[0].encode() in found and NAMES[1].encode() not in found
 

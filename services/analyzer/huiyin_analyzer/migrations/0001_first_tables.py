@@ -38,6 +38,8 @@ def upgrade() -> None:
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("grade", sa.Integer(), nullable=False),
         sa.Column("assessment", sa.LargeBinary(), nullable=False),
+        sa.Column("policy_version", sa.Integer(), nullable=False),
+        sa.Column("override_number", sa.BigInteger(), nullable=False),
         sa.Column("post_count", sa.BigInteger(), nullable=False),
         sa.Column("inquiry_count", sa.BigInteger(), nullable=False),
         sa.Column("first_publish_time", sa.BigInteger(), nullable=False),
@@ -51,6 +53,7 @@ def upgrade() -> None:
     )
     op.create_index("events_by_grade", "events", ["grade"], unique=False)
     op.create_index("events_by_place", "events", ["place"], unique=False)
+    op.create_index("events_by_policy", "events", ["policy_version"], unique=False)
     op.create_index("events_by_size", "events", [sa.literal_column("post_count DESC"), "id"], unique=False)
     op.create_index("events_by_topic", "events", ["topic"], unique=False)
     op.create_table(
@@ -60,6 +63,19 @@ def upgrade() -> None:
         sa.Column("expired_through", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_table(
+        "grade_overrides",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("expire_time", sa.BigInteger(), nullable=True),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("grade_overrides_by_event", "grade_overrides", ["event_id", "number"], unique=False)
     op.create_table(
         "operations",
         sa.Column("name", sa.Text(), nullable=False),
@@ -162,6 +178,32 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "method", "request_id"),
     )
     op.create_index("requests_by_time", "requests", ["create_time"], unique=False)
+    op.create_table(
+        "search_events",
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("event_id"),
+    )
+    op.create_table(
+        "search_index",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("form", sa.Text(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("sequence", sa.BigInteger(), nullable=False),
+        sa.Column("forgotten", sa.BigInteger(), nullable=False),
+        sa.Column("destroyed", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "search_posts",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=False, nullable=False),
+        sa.Column("post_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("facts", sa.Text(), nullable=False),
+        sa.Column("checksum", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+        sa.UniqueConstraint("post_id"),
+    )
     op.create_table(
         "topics",
         sa.Column("path", sa.Text(), nullable=False),

@@ -6,14 +6,18 @@ from huiyin.analyzer.v1 import analyzer_service_pb2_grpc
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.policies import Policies
 
-from huiyin_analyzer.service.events import EventMethods
+from huiyin_analyzer.service.assessments import AssessmentMethods
 from huiyin_analyzer.service.policies import PolicyMethods
+from huiyin_analyzer.service.reach import ReachMethods
+from huiyin_analyzer.service.search import SearchMethods
 from huiyin_analyzer.service.trees import TreeMethods
 from huiyin_analyzer.store import AnalyzerStore
 
 
 class AnalyzerServicer(
-    EventMethods,
+    AssessmentMethods,
+    ReachMethods,
+    SearchMethods,
     TreeMethods,
     PolicyMethods,
     analyzer_service_pb2_grpc.AnalyzerServiceServicer,

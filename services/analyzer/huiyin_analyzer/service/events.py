@@ -60,7 +60,7 @@ class EventMethods:
 
     async def GetEvent(self, request: event_pb2.GetEventRequest, context: Any) -> event_pb2.Event:
         """An event within the caller's reach."""
-        reach = _reach(current_principal())
+        reach = within_reach(current_principal())
         event_id = request.name.removeprefix("events/")
 
         def read(connection: Connection) -> event_pb2.Event:
@@ -74,7 +74,7 @@ class EventMethods:
     async def ListEvents(self, request: event_pb2.ListEventsRequest, context: Any) -> event_pb2.ListEventsResponse:
         """Events within the caller's reach."""
         principal = current_principal()
-        query = select(EVENTS).where(compile_filter(request.filter, _EVENT_FIELDS), _reach(principal))
+        query = select(EVENTS).where(compile_filter(request.filter, _EVENT_FIELDS), within_reach(principal))
         order = [*parse_order(request.order_by, _EVENT_ORDERS, "post_count desc"), (EVENTS.c.id, False)]
 
         def read(connection: Connection) -> event_pb2.ListEventsResponse:
@@ -84,7 +84,7 @@ class EventMethods:
                 order,
                 page_size=request.page_size,
                 page_token=request.page_token,
-                binding=("events", request.filter, _scope(principal)),
+                binding=("events", request.filter, scope_of(principal)),
             )
             return event_pb2.ListEventsResponse(
                 events=map(resources.event, found.rows),
@@ -105,7 +105,7 @@ class EventMethods:
         if parent != "-":
             query = query.where(POSTS.c.event_id == parent)
         if not principal.everywhere:
-            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(_reach(principal))
+            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(within_reach(principal))
 
         def read(connection: Connection) -> event_pb2.ListMembershipsResponse:
             found = page(
@@ -114,7 +114,7 @@ class EventMethods:
                 [(POSTS.c.number, False)],
                 page_size=request.page_size,
                 page_token=request.page_token,
-                binding=("memberships", parent, _scope(principal)),
+                binding=("memberships", parent, scope_of(principal)),
             )
             count = total(connection, query)
             if not count and parent != "-" and parent not in store.events_by_id(connection, [parent]):
@@ -167,11 +167,12 @@ class EventMethods:
             yield batch
 
 
-def _scope(principal: Principal) -> object:
+def scope_of(principal: Principal) -> object:
+    """What of a principal a page token is bound to."""
     return None if principal.everywhere else (principal.places, principal.topics)
 
 
-def _reach(principal: Principal) -> ColumnElement[bool]:
+def within_reach(principal: Principal) -> ColumnElement[bool]:
     """Events within a principal's places and topics."""
     if principal.everywhere:
         return true()

@@ -13,7 +13,7 @@ from typing import Any
 
 from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.store import Store, Tx
-from huiyin_chassis.tables import POLICIES, define_tables
+from huiyin_chassis.tables import POLICIES, Id, define_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -74,6 +74,9 @@ EVENTS = Table(
     Column("grade", Integer, nullable=False),
     # A serialized huiyin.analyzer.v1.Assessment.
     Column("assessment", LargeBinary, nullable=False),
+    # What it was graded by: the version of the policy, and the newest decision on it, 0 where there is none.
+    Column("policy_version", Integer, nullable=False),
+    Column("override_number", BigInteger, nullable=False),
     Column("post_count", BigInteger, nullable=False),
     Column("inquiry_count", BigInteger, nullable=False),
     Column("first_publish_time", BigInteger, nullable=False),
@@ -84,12 +87,28 @@ EVENTS = Table(
     Column("hold", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("events_by_grade", "grade"),
+    Index("events_by_policy", "policy_version"),
     Index("events_by_place", "place"),
     Index("events_by_topic", "topic"),
 )
 
 # As listings go through it: the largest first, of equals by id.
 Index("events_by_size", EVENTS.c.post_count.desc(), EVENTS.c.id)
+
+GRADE_OVERRIDES = Table(
+    "grade_overrides",
+    METADATA,
+    # Every decision of people on grades. They are corrections: kept for good, whatever becomes of posts and events.
+    Column("number", Id, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    Column("grade", Integer, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("expire_time", BigInteger),
+    Index("grade_overrides_by_event", "event_id", "number"),
+    sqlite_autoincrement=True,
+)
 
 TOPICS = Table(
     "topics",
@@ -114,16 +133,53 @@ TREES = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+SEARCH_INDEX = Table(
+    "search_index",
+    METADATA,
+    # One row: how far the search index has come. Its words are in a table that the index makes itself.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # Which tokens it holds; "" for an index that is to be built anew.
+    Column("form", Text, nullable=False),
+    # Posts up to this number were indexed once, and changes up to this sequence were taken into account.
+    Column("number", BigInteger, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    # Texts that were taken out, and of how many of them the bytes are gone.
+    Column("forgotten", BigInteger, nullable=False),
+    Column("destroyed", BigInteger, nullable=False),
+)
+
+SEARCH_POSTS = Table(
+    "search_posts",
+    METADATA,
+    # The row of the index; it follows the time of publication.
+    Column("id", Id, primary_key=True, autoincrement=False),
+    Column("post_id", Text, nullable=False, unique=True),
+    Column("event_id", Text, nullable=False),
+    # What the post is found by besides its text, and a checksum of the tokens of its text.
+    Column("facts", Text, nullable=False),
+    Column("checksum", BigInteger, nullable=False),
+)
+
+SEARCH_EVENTS = Table(
+    "search_events",
+    METADATA,
+    Column("event_id", Text, primary_key=True),
+    # What its posts are found by of it; "" where not all of them are indexed by the same.
+    Column("facts", Text, nullable=False),
+)
+
 _IN = 500
 """Names asked for in one IN list."""
 
 
 @dataclass(frozen=True)
 class RuleBook:
-    """Which trees and which grading policy are in force."""
+    """Which trees, which grading policy and which decisions on grades are in force."""
 
     trees: int
     policy: int
+    decisions: int
+    """How many decisions on grades there are."""
 
 
 class AnalyzerStore(Store):
@@ -137,8 +193,9 @@ def rule_book(connection: Connection) -> RuleBook:
     """What is in force now; one query."""
     trees = select(func.max(TREES.c.revision)).scalar_subquery()
     policy = select(func.max(POLICIES.c.version)).where(POLICIES.c.kind == "grading").scalar_subquery()
-    row = connection.execute(select(trees, policy)).one()
-    return RuleBook(row[0] or 0, row[1] or 0)
+    decisions = select(func.count(GRADE_OVERRIDES.c.number)).scalar_subquery()
+    row = connection.execute(select(trees, policy, decisions)).one()
+    return RuleBook(row[0] or 0, row[1] or 0, row[2])
 
 
 def topics(connection: Connection) -> dict[str, list[str]]:

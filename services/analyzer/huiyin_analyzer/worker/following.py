@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -24,10 +24,10 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.holds import hold_posts
-from huiyin_analyzer.model.assessment import Grading, Verdict, parse_grading
+from huiyin_analyzer.model.assessment import Grading, Override, Verdict, grade_that_holds, parse_grading
 from huiyin_analyzer.model.events import Event, Joiner, Post
 from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading, terms_of
-from huiyin_analyzer.store import EVENTS, POSTS, RuleBook
+from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, search
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +68,7 @@ class Analysis:
         self._book: RuleBook | None = None
         self._reader = Reader()
         self._grading = Grading(())
+        self._decisions: dict[str, Override] = {}
         self.destroyed_texts = False
         """Whether texts were overwritten whose bytes may still be in the store's files."""
 
@@ -86,7 +87,7 @@ class Analysis:
         state = self._state or self._load(tx.connection)
         self._state = state
         policy = self._book.policy if self._book else 0
-        batch = _Batch(tx, state, self._reader, self._grading, policy)
+        batch = _Batch(tx, state, self._reader, self._grading, policy, self._decisions)
         batch.apply(posts, effect)
         self.destroyed_texts |= batch.destroyed_texts
 
@@ -94,9 +95,13 @@ class Analysis:
         book = store.rule_book(connection)
         if book == self._book:
             return
-        places = [PlaceNode(path, aliases) for path, aliases in store.places(connection).items()]
-        self._reader = Reader(store.topics(connection), places)
-        self._grading = parse_grading(self._policies.active(connection, "grading").body)
+        known = self._book
+        if known is None or book.trees != known.trees:
+            places = [PlaceNode(path, aliases) for path, aliases in store.places(connection).items()]
+            self._reader = Reader(store.topics(connection), places)
+        if known is None or book.policy != known.policy:
+            self._grading = parse_grading(self._policies.active(connection, "grading").body)
+        self._decisions = assessments.decisions(connection)
         self._book = book
         log.info("analysis.rules_loaded", trees=book.trees, policy=book.policy)
 
@@ -128,12 +133,21 @@ class Analysis:
 class _Batch:
     """One batch of changes: what is told goes out in the order of the feed, rows are written in bulk at the end."""
 
-    def __init__(self, tx: Tx, state: _State, reader: Reader, grading: Grading, policy_version: int) -> None:
+    def __init__(
+        self,
+        tx: Tx,
+        state: _State,
+        reader: Reader,
+        grading: Grading,
+        policy_version: int,
+        decisions: Mapping[str, Override],
+    ) -> None:
         self._tx = tx
         self._state = state
         self._reader = reader
         self._grading = grading
         self._policy_version = policy_version
+        self._decisions = decisions
         self._known: dict[str, _Row] = {}
         self._new: dict[str, _Row] = {}
         self._events: dict[str, Row[Any]] = {}
@@ -205,9 +219,10 @@ class _Batch:
         row = self._new.get(post_id) or self._known.get(post_id)
         if row is None:
             return
-        title = _title(str(row["subject"]), str(row["text"]))
+        before = str(row["subject"]), str(row["text"])
+        title = _title(*before)
         # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
-        joined_by = row["terms"] or json.dumps(terms_of(str(row["subject"]), str(row["text"])), ensure_ascii=False)
+        joined_by = row["terms"] or json.dumps(terms_of(*before), ensure_ascii=False)
         row |= {
             "subject": subject,
             "text": text,
@@ -215,6 +230,7 @@ class _Batch:
             "revision": int(str(row["revision"])) + 1,
         }
         if post_id not in self._new:
+            search.forget(self._tx.connection, post_id, *before)
             values = {name: row[name] for name in ("subject", "text", "terms", "revision")}
             self._tx.execute(update(POSTS).where(POSTS.c.id == post_id).values(values))
         self.destroyed_texts = True
@@ -268,11 +284,14 @@ class _Batch:
             self._tell_event("event.updated", touched)
 
     def _assess(self, event: Event, row: _Row) -> Verdict:
-        verdict = self._grading.assess(event.figures())
+        verdict = self._grading.assess(self._grading.figures(event.figures(), event.sources))
+        decision = self._decisions.get(event.id)
         row |= {
             "topic": event.topic,
             "place": event.place,
-            "grade": verdict.grade,
+            "grade": grade_that_holds(verdict, decision),
+            "policy_version": self._policy_version,
+            "override_number": decision.number if decision else 0,
             "post_count": event.posts,
             "inquiry_count": event.inquiries,
             "first_publish_time": event.times[0],
@@ -282,7 +301,7 @@ class _Batch:
 
     def _tell_event(self, kind: str, touched: _Touched) -> None:
         row = touched.row
-        judged = resources.assessment(touched.verdict, self._policy_version)
+        judged = resources.assessment(touched.verdict, self._policy_version, self._decisions.get(str(row["id"])))
         row["assessment"] = judged.SerializeToString()
         row["update_time"] = self._tx.now_us
         row["revision"] = revision = int(str(row["revision"])) + 1

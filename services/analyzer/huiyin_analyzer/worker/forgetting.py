@@ -11,6 +11,7 @@ from huiyin_chassis.feed import Feed
 
 from huiyin_analyzer.store import AnalyzerStore
 from huiyin_analyzer.worker.following import Analysis
+from huiyin_analyzer.worker.indexing import Indexing
 
 log = structlog.get_logger(__name__)
 
@@ -21,10 +22,13 @@ _EVERY_SECONDS = 600.0
 class Forgetting:
     """Destroys what may not be kept any longer. `feed_days`: how long changes are kept for those who follow."""
 
-    def __init__(self, store: AnalyzerStore, feed: Feed, analysis: Analysis, feed_days: int) -> None:
+    def __init__(
+        self, store: AnalyzerStore, feed: Feed, analysis: Analysis, indexing: Indexing, feed_days: int
+    ) -> None:
         self._store = store
         self._feed = feed
         self._analysis = analysis
+        self._indexing = indexing
         self._feed_days = timedelta(days=feed_days)
         # A process may have died after it overwrote a text and before it emptied the files.
         self._unclean = True
@@ -40,7 +44,8 @@ class Forgetting:
         """Destroys what is due now, in the files too."""
         changes = await self._feed.expire(clock.now() - self._feed_days)
         await self._store.sweep()
-        if self._unclean or changes or self._analysis.destroyed_texts:
+        indexed = await self._indexing.destroy()
+        if self._unclean or changes or indexed or self._analysis.destroyed_texts:
             self._unclean, self._analysis.destroyed_texts = True, False
             await self._store.destroy_bytes()
             self._unclean = False
