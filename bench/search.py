@@ -40,11 +40,13 @@ from sqlalchemy import Connection, Table
 from bench import texts
 
 _ROWS = int(os.environ.get("ROWS") or 1_000_000)
-_INSTANCES = 200
+_INSTANCES = 500
 _AT_ONCE = 5000
 _START = 1_735_689_600
 _SPAN = 180 * 86_400
 _NAMED = 200_000
+_RARE = (200, 2000)
+"""Names of which each is in between a hundred and two of a million posts."""
 _PER_EVENT = 10
 _SYLLABLES = "春夏秋冬东南西北江河湖海山石金银玉翠紫红绿蓝白青龙凤鹤鹭云月星辰福安康和平兴隆盛达华茂荣昌瑞祥嘉丽雅庭苑"
 _KINDS_OF_PLACE = ("小区", "花园", "新村", "路", "大厦", "学校")
@@ -140,7 +142,7 @@ class Town:
             return {"since": Timestamp(seconds=since), "until": Timestamp(seconds=until)}
 
         return {
-            "rare_word": lambda: ask(f'"{self.name(chance.randrange(_NAMED))}"'),
+            "rare_word": lambda: ask(f'"{self.name(chance.randrange(*_RARE))}"'),
             "common_word": lambda: ask(word()),
             "two_words": lambda: ask(f"{word()} {word()}"),
             "phrase": lambda: ask(self.phrase()),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import uuid
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from huiyin_analyzer.model import search as model
 from huiyin_analyzer.service import AnalyzerServicer
 from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import EVENTS, MIGRATIONS, POSTS, SEARCH_POSTS, AnalyzerStore, search
+from huiyin_analyzer.worker import indexing
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
 from huiyin_analyzer.worker.indexing import Indexing
@@ -356,6 +358,24 @@ def test_work_that_was_cut_off_is_done_once(database_url: str) -> None:
         await Indexing(running.store).catch_up()
         rows = await running.store.read(lambda c: c.scalar(select(func.count()).select_from(SEARCH_POSTS)))
         assert rows == 250 == (await running.search("停水")).total_size
+
+    run(database_url, body)
+
+
+def test_posts_are_indexed_even_while_others_never_rest(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(indexing, "_PATIENCE_SECONDS", 0.2)
+
+    async def body(running: Running) -> None:
+        task = asyncio.create_task(running.indexing.run())
+        found: list[str] = []
+        async with asyncio.timeout(30):
+            for number in itertools.count(1):
+                await running.tell("post.created", post(number, "停水"))
+                found = await running.found("停水")
+                if len(found) >= 10:
+                    break
+        task.cancel()
+        assert found == [str(int(found[0]) - place) for place in range(len(found))]
 
     run(database_url, body)
 

@@ -10,7 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import structlog
-from huiyin.analyzer.v1 import event_pb2
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.bulk import insert_many, update_many
@@ -35,9 +35,14 @@ Told = tuple[str, post_pb2.Post]
 """What became of a post (post.created, post.updated, post.purged), and the post."""
 
 _Row = dict[str, object]
+_Judged = tuple[bytes, bytes]
+"""A serialized Assessment, and an Event that holds nothing else."""
 
 _TITLE_CHARACTERS = 60
 _DAY = 86_400_000_000
+_EVENT = event_pb2.Event.DESCRIPTOR.full_name
+_UNJUDGED = assessment_pb2.Assessment()
+_REMEMBERED = 10_000
 
 
 @dataclass
@@ -69,6 +74,7 @@ class Analysis:
         self._reader = Reader()
         self._grading = Grading(())
         self._decisions: dict[str, Override] = {}
+        self._judged: dict[tuple[tuple[str, float], ...], _Judged] = {}
         self.destroyed_texts = False
         """Whether texts were overwritten whose bytes may still be in the store's files."""
 
@@ -87,7 +93,7 @@ class Analysis:
         state = self._state or self._load(tx.connection)
         self._state = state
         policy = self._book.policy if self._book else 0
-        batch = _Batch(tx, state, self._reader, self._grading, policy, self._decisions)
+        batch = _Batch(tx, state, self._reader, self._grading, policy, self._decisions, self._judged)
         batch.apply(posts, effect)
         self.destroyed_texts |= batch.destroyed_texts
 
@@ -102,6 +108,7 @@ class Analysis:
         if known is None or book.policy != known.policy:
             self._grading = parse_grading(self._policies.active(connection, "grading").body)
         self._decisions = assessments.decisions(connection)
+        self._judged.clear()
         self._book = book
         log.info("analysis.rules_loaded", trees=book.trees, policy=book.policy)
 
@@ -141,6 +148,7 @@ class _Batch:
         grading: Grading,
         policy_version: int,
         decisions: Mapping[str, Override],
+        judged: dict[tuple[tuple[str, float], ...], _Judged],
     ) -> None:
         self._tx = tx
         self._state = state
@@ -148,6 +156,7 @@ class _Batch:
         self._grading = grading
         self._policy_version = policy_version
         self._decisions = decisions
+        self._judged = judged
         self._known: dict[str, _Row] = {}
         self._new: dict[str, _Row] = {}
         self._events: dict[str, Row[Any]] = {}
@@ -301,13 +310,28 @@ class _Batch:
 
     def _tell_event(self, kind: str, touched: _Touched) -> None:
         row = touched.row
-        judged = resources.assessment(touched.verdict, self._policy_version, self._decisions.get(str(row["id"])))
-        row["assessment"] = judged.SerializeToString()
+        row["assessment"], judged = self._judge(touched.verdict, str(row["id"]))
         row["update_time"] = self._tx.now_us
         row["revision"] = revision = int(str(row["revision"])) + 1
-        message = resources.event(SimpleNamespace(**row), judged, with_title=False)
-        self._tx.changes.add(kind, message.name, revision, message, drill=bool(row["drill"]))
+        message = resources.event(SimpleNamespace(**row), _UNJUDGED, with_title=False)
+        # A message appended to a message is the two of them merged.
+        body = message.SerializeToString() + judged
+        self._tx.changes.add_bytes(kind, message.name, revision, _EVENT, body, drill=bool(row["drill"]))
         touched.told = True
+
+    def _judge(self, verdict: Verdict, event_id: str) -> _Judged:
+        """The assessment of a verdict, remembered by its figures: most events have one post and few kinds of them."""
+        decision = self._decisions.get(event_id)
+        key = tuple(verdict.figures.items())
+        found = None if decision else self._judged.get(key)
+        if found is None:
+            message = resources.assessment(verdict, self._policy_version, decision)
+            found = message.SerializeToString(), event_pb2.Event(assessment=message).SerializeToString()
+            if decision is None:
+                if len(self._judged) >= _REMEMBERED:
+                    self._judged.clear()
+                self._judged[key] = found
+        return found
 
     def _tell_membership(self, kind: str, row: _Row) -> None:
         message = resources.membership(SimpleNamespace(**row), with_text=False)

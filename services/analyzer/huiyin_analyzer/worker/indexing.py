@@ -24,7 +24,7 @@ _PATIENCE_SECONDS = 3.0
 _TURN_SECONDS = 0.3
 """How long it works at a stretch while others write."""
 _LOOK_SECONDS = 60.0
-_MERGED_PAGES = 256
+_MERGED_PAGES = 128
 _REST = 10.0
 """Between two times that the index is written anew, so many times as long as the first of them took."""
 
