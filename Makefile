@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-bursts bench-forecast bench-search stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-bursts bench-forecast bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -51,6 +51,9 @@ bench-forecast: setup ## back-test of the forecast of 24 hours; EVAL_DATA= as ab
 
 bench-search: setup ## queries of ten kinds over ROWS=1000000 posts
 	@ROWS=$(or $(ROWS),1000000) $(BIN)/python -m bench.search
+
+bench-topics: setup ## how well a trained model tells topics; EVAL_DATA= names a folder with labelled.csv
+	@$(BIN)/python -m bench.topics
 
 stubs: $(VENV)/.stubs
 

@@ -78,11 +78,11 @@ class Town:
 
     def posts(self) -> Iterator[Row]:
         """Posts, in the order of their publication but for one in a hundred, which comes late."""
-        chance = self.random
+        chance, empty = self.random, _empty(POSTS)
         for number in range(_ROWS):
             name = self.name(int(chance.paretovariate(0.7)) % _NAMED)
             when = _START + _SPAN * number // _ROWS - (chance.randrange(86_400) if chance.random() < 0.01 else 0)
-            yield {
+            yield empty | {
                 "id": f"00000000-0000-7000-8000-{number:012}",
                 "number": number + 1,
                 "event_id": _event_id(number // _PER_EVENT),
@@ -90,23 +90,13 @@ class Town:
                 "external_id": str(number),
                 "subject": name + chance.choice(self.subjects),
                 "text": name + "".join(chance.choices(self.sentences, k=chance.randint(3, 12))),
-                "terms": None,
                 "publish_time": when * 1_000_000,
                 "expects_answer": chance.random() < 0.5,
-                "drill": False,
-                "votes": 0,
-                "voice_day": b"",
-                "topic": "",
-                "place": "",
-                "intent": 0,
-                "harm": 0,
-                "revision": 1,
             }
 
     def events(self) -> Iterator[Row]:
         """Their events."""
-        chance = self.random
-        empty: Row = {column.name: b"" if column.name == "assessment" else 0 for column in EVENTS.columns}
+        chance, empty = self.random, _empty(EVENTS)
         for number in range(-(-_ROWS // _PER_EVENT)):
             yield empty | {
                 "id": _event_id(number),
@@ -114,7 +104,6 @@ class Town:
                 "topic": chance.choice(self.topics),
                 "place": chance.choice(self.places),
                 "grade": chance.choices((1, 2, 3, 4), (90, 8, 1.5, 0.5))[0],
-                "drill": False,
             }
 
     def phrase(self) -> str:
@@ -227,6 +216,10 @@ def _paths(collection: str) -> list[str]:
             yield from below(node.get("children", []), path)
 
     return list(below(yaml.safe_load((texts.SAMPLES / f"{collection}.yaml").read_text("utf-8")), ""))
+
+
+def _empty(table: Table) -> Row:
+    return {column.name: None if column.nullable else column.type.python_type() for column in table.columns}
 
 
 def _event_id(number: int) -> str:

@@ -53,6 +53,8 @@ class Reading(NamedTuple):
     place: str
     intent: Intent
     harm: Harm
+    topics: dict[str, int]
+    """How strongly the words speak of each topic that they speak of, by its path."""
 
 
 @dataclass(frozen=True)
@@ -155,11 +157,17 @@ class Reader:
                         harm |= value
         return Reading(
             _terms(subject, text),
-            max(topics, key=lambda path: (topics[path], path.count("."), path)) if topics else "",
+            best_topic(topics, topics),
             _place(mentions) or _place_by_pattern(subject) or _place_by_pattern(text[:200]),
             max(intents, key=lambda intent: (intents[intent], -intent)) if intents else Intent.NONE,
             Harm(harm),
+            topics,
         )
+
+
+def best_topic(points: Mapping[str, int], among: Iterable[str]) -> str:
+    """The path with the most points, the deepest of several; "" where there is none."""
+    return max(among, key=lambda path: (points[path], path.count("."), path), default="")
 
 
 def terms_of(subject: str, text: str) -> dict[str, float]:
