@@ -22,12 +22,12 @@ from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.errors import DomainError, InvalidArgument, ResourceExhausted, internal
+from huiyin_chassis.files import BadRow, Format, UnreadableFile, open_table
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.store import Tx
 
 from huiyin_collector.intake import Intake
 from huiyin_collector.model.columns import UnknownColumns, find_columns
-from huiyin_collector.model.files import Format, UnreadableFile, open_table
 from huiyin_collector.model.posts import Draft, MaskedPost, Refusal, read_rows
 from huiyin_collector.store import CollectorStore
 
@@ -186,9 +186,8 @@ class _Reading:
         columns = find_columns(table.header, item.columns)
         self.count = table.count
         self.columns = columns.described()
-        self._rows: Iterator[_Row] = read_rows(
-            table.rows, columns, zone=item.zone, collected=clock.now(), drill=item.drill
-        )
+        rows = (Refusal(row.row, "", row.description) if isinstance(row, BadRow) else row for row in table.rows)
+        self._rows: Iterator[_Row] = read_rows(rows, columns, zone=item.zone, collected=clock.now(), drill=item.drill)
 
     def next_rows(self) -> list[_Row]:
         """The next batch, empty at the end."""

@@ -15,6 +15,7 @@ from huiyin_chassis import clock
 from huiyin_chassis.errors import FieldViolation, InvalidArgument, PermissionDenied
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.field_masks import masked_fields
+from huiyin_chassis.files import Format, UnreadableFile
 from huiyin_chassis.filters import boolean_field, compile_filter, name_field, parse_order, text_field, time_field
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.operations import Operations
@@ -24,7 +25,6 @@ from sqlalchemy import Connection, select
 
 from huiyin_collector.imports import Import, Importer
 from huiyin_collector.intake import Intake
-from huiyin_collector.model.files import Format, UnreadableFile
 from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault, identifier, time_fault, uri_fault
 from huiyin_collector.model.times import load_zone
 from huiyin_collector.store import POSTS, SOURCES, CollectorStore, post_of, source_of

@@ -9,15 +9,14 @@ import zipfile
 from datetime import datetime
 
 import pytest
-from huiyin_collector.model import files
-from huiyin_collector.model.files import Format, UnreadableFile, open_table
-from huiyin_collector.model.posts import Refusal
+from huiyin_chassis import files
+from huiyin_chassis.files import BadRow, Format, UnreadableFile, open_table
 from openpyxl import Workbook
 
 
 def read(content: bytes, format: Format) -> tuple[list[object], list[tuple[int, list[object]]]]:
     table = open_table(io.BytesIO(content), format)
-    rows = [(row[0], list(row[1])) for row in table.rows if not isinstance(row, Refusal)]
+    rows = [(row[0], list(row[1])) for row in table.rows if not isinstance(row, BadRow)]
     assert table.count >= len(rows)
     return list(table.header), rows
 
@@ -64,8 +63,8 @@ def test_json_lines_may_have_fields_in_any_order_and_bad_lines_are_named() -> No
     assert table.count == 4
     first, bad, list_, last = table.rows
     assert first == (1, [1, "一", None])
-    assert isinstance(bad, Refusal)
-    assert isinstance(list_, Refusal)
+    assert isinstance(bad, BadRow)
+    assert isinstance(list_, BadRow)
     assert (bad.row, list_.row) == (3, 4)
     assert last == (5, [None, "三", []])
 

@@ -1,4 +1,7 @@
-"""Tables in files: the first sheet of a workbook, comma-separated values, or JSON lines, read row by row."""
+"""Tables in files: the first sheet of a workbook, comma-separated values, or JSON lines, read row by row.
+
+Whoever opens workbooks depends on python-calamine and openpyxl; both are loaded when the first one is opened.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Final
-
-from python_calamine import CalamineError, CalamineWorkbook
-
-from huiyin_collector.model.posts import Refusal
+from typing import BinaryIO, Final, NamedTuple
 
 Row = tuple[int, Sequence[object]]
 
@@ -65,12 +64,19 @@ class UnreadableFile(Exception):
     """The file as a whole cannot be read; the message names the remedy and repeats nothing of the file."""
 
 
+class BadRow(NamedTuple):
+    """A row that could not be read: its number, and the reason with its remedy."""
+
+    row: int
+    description: str
+
+
 @dataclass(frozen=True, slots=True)
 class Table:
     """A table: its header cells, its rows with their numbers (the header of a file is row 1), and how many at most."""
 
     header: Sequence[object]
-    rows: Iterator[Row | Refusal]
+    rows: Iterator[Row | BadRow]
     count: int
 
 
@@ -105,6 +111,8 @@ def _open_workbook(file: BinaryIO) -> Table:
 
 
 def _read_at_once(file: BinaryIO) -> Table:
+    from python_calamine import CalamineError, CalamineWorkbook
+
     try:
         sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
     except (CalamineError, IndexError) as error:
@@ -218,12 +226,12 @@ def _json_lines(file: BinaryIO) -> Iterator[tuple[int, object]]:
                 yield number, None
 
 
-def _json_rows(file: BinaryIO, keys: list[str]) -> Iterator[Row | Refusal]:
+def _json_rows(file: BinaryIO, keys: list[str]) -> Iterator[Row | BadRow]:
     for number, parsed in _json_lines(file):
         if isinstance(parsed, dict):
             yield number, [parsed.get(key) for key in keys]
         else:
-            yield Refusal(number, "", "no JSON object in UTF-8; write one object a line")
+            yield BadRow(number, "no JSON object in UTF-8; write one object a line")
 
 
 _OPENERS: Final[dict[Format, Callable[[BinaryIO], Table]]] = {
