@@ -12,7 +12,7 @@ from collections import defaultdict
 from pathlib import Path
 
 import jieba
-from huiyin_analyzer.model.events import Joiner
+from huiyin_analyzer.model.joining import Joiner
 from huiyin_analyzer.model.text import Reader
 
 from bench import texts
@@ -27,7 +27,7 @@ def main() -> None:
     started = time.perf_counter()
     for identity, (subject, detail) in zip(found.ids, found.rows, strict=True):
         reading = reader.read(subject, detail)
-        groups[joiner.join(reading.terms, identity, reading.place)].add(identity)
+        groups[joiner.join(reading.terms, identity, reading.place).event].add(identity)
     posts_per_s = len(found.rows) / (time.perf_counter() - started)
     jieba.setLogLevel("ERROR")
     jieba.initialize()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from huiyin_analyzer.model.phrases import Phrases
-from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, terms_of
+from huiyin_analyzer.model.terms import terms_of
+from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -86,7 +87,7 @@ def test_padding_makes_no_difference() -> None:
 
 
 def test_terms_are_of_the_matter_and_not_of_asking() -> None:
-    assert set(terms_of("请问A7县泉星公园什么时候开工", "")) == {"泉星", "公园", "开工"}
+    assert set(terms_of("请问A7县泉星公园什么时候开工", "").weights) == {"泉星", "公园", "开工"}
 
 
 @given(

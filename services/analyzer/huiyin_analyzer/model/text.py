@@ -12,15 +12,7 @@ from enum import IntEnum, IntFlag
 from typing import Any, Final, NamedTuple
 
 from huiyin_analyzer.model.phrases import Phrases
-
-try:
-    import rjieba as _words
-except ImportError:  # no wheel for this machine: jieba itself, with the same dictionary, sixteen times slower
-    import jieba as _words  # type: ignore[no-redef]
-
-_READ_CHARACTERS: Final = 200
-"""How much of a text is read: what it is about stands at its beginning."""
-_SUBJECT_WEIGHT: Final = 1.5
+from huiyin_analyzer.model.terms import Terms, terms_of_tidy, tidy
 
 
 class Intent(IntEnum):
@@ -47,8 +39,7 @@ class Harm(IntFlag):
 class Reading(NamedTuple):
     """What was read. Topic and place are paths, empty when none was recognised."""
 
-    terms: dict[str, float]
-    """Weight of each term before its rarity is known."""
+    terms: Terms
     topic: str
     place: str
     intent: Intent
@@ -84,19 +75,6 @@ _HARM_WORDS: Final[Mapping[Harm, str]] = {
     "盗窃 被盗 砸坏 损坏 集资 非法集资 强拆",
 }
 
-_ASKING_WORDS: Final = """
-请问 咨询 询问 反映 投诉 举报 建议 希望 请求 恳请 恳求 呼吁 强烈 要求 答复 回复 反馈 解决 处理 问题 情况
-有关 相关 关于 领导 书记 市长 市委 市政府 市委书记 政府 部门 市民 群众 公民 居民 百姓 老百姓 尊敬 你好
-您好 谢谢 感谢 加快 加强 加大 推进 力度 步伐 措施 行动 具体 有何 全覆盖 刻不容缓 何时 什么 时候 什么时候
-多久 能否 是否 怎么 怎样 如何 为何 为什么 到底 至今 再次 多次 严重 非常 影响 现在 目前 已经 没有 可以
-不能 不是 就是 还是 都是 还有 一个 进行 因为 所以 但是 如果 以及 这个 这样 这种 我们 他们 你们 自己 大家
-应该 需要 不知
-"""
-_ASKING: Final = frozenset(_ASKING_WORDS.split())
-"""Words by which one asks an office for something, whatever it is: they tell nothing of the matter."""
-
-_MASKED_NAME = re.compile(r"[A-Z]\d{0,2}[区县市]")
-"""A place that a publisher masked. It is read as a place; as a term it would tear the name beside it apart."""
 _MASKED_PLACE = re.compile(r"([A-Z])(?:市|(\d{1,2}[区县市]))")
 """Names that a publisher masked: A市, A3区, A市A7县. The letter of a district is that of its city."""
 _BEFORE_PLACE: Final = (
@@ -135,7 +113,7 @@ class Reader:
 
     def read(self, subject: str, text: str) -> Reading:
         """Reads a post."""
-        subject, text = _tidy(subject, text)
+        subject, text = tidy(subject, text)
         topics: dict[str, int] = {}
         intents: dict[Intent, int] = {}
         mentions: list[tuple[int, int, str]] = []
@@ -156,7 +134,7 @@ class Reader:
                     else:
                         harm |= value
         return Reading(
-            _terms(subject, text),
+            terms_of_tidy(subject, text),
             best_topic(topics, topics),
             _place(mentions) or _place_by_pattern(subject) or _place_by_pattern(text[:200]),
             max(intents, key=lambda intent: (intents[intent], -intent)) if intents else Intent.NONE,
@@ -168,25 +146,6 @@ class Reader:
 def best_topic(points: Mapping[str, int], among: Iterable[str]) -> str:
     """The path with the most points, the deepest of several; "" where there is none."""
     return max(among, key=lambda path: (points[path], path.count("."), path), default="")
-
-
-def terms_of(subject: str, text: str) -> dict[str, float]:
-    """The terms of a post alone, as `Reader.read` gives them."""
-    return _terms(*_tidy(subject, text))
-
-
-def _tidy(subject: str, text: str) -> tuple[str, str]:
-    return " ".join(subject.split()), " ".join(text[: 2 * _READ_CHARACTERS].split())[:_READ_CHARACTERS]
-
-
-def _terms(subject: str, text: str) -> dict[str, float]:
-    """Words of two characters or more that are not those of asking; words of the subject count for more."""
-    subject, text = _MASKED_NAME.sub(" ", subject), _MASKED_NAME.sub(" ", text)
-    terms = dict.fromkeys([word for word in _words.cut(text) if len(word) > 1 and word not in _ASKING], 1.0)
-    for word in _words.cut(subject):
-        if len(word) > 1 and word not in _ASKING:
-            terms[word] = terms.get(word, 0.0) + _SUBJECT_WEIGHT
-    return terms
 
 
 def _place(mentions: list[tuple[int, int, str]]) -> str:

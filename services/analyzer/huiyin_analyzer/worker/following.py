@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
@@ -24,9 +23,12 @@ from sqlalchemy import Connection, Row, or_, select, update
 
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.holds import hold_posts
+from huiyin_analyzer.model import terms
 from huiyin_analyzer.model.assessment import Grading, Override, Verdict, grade_that_holds, parse_grading
-from huiyin_analyzer.model.events import Event, Joiner, Post
-from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading, terms_of
+from huiyin_analyzer.model.events import Event, Post
+from huiyin_analyzer.model.joining import Joiner
+from huiyin_analyzer.model.terms import terms_of
+from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading
 from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, search
 
 log = structlog.get_logger(__name__)
@@ -116,8 +118,8 @@ class Analysis:
     def _load(connection: Connection) -> _State:
         state = _State()
         for row in store.joined_posts(connection):
-            terms = json.loads(row.terms) if row.terms else terms_of(row.subject, row.text)
-            state.joiners[row.drill].add(terms, row.event_id, row.place)
+            joined_by = terms.load(row.terms) if row.terms else terms_of(row.subject, row.text)
+            state.joiners[row.drill].add(joined_by, row.event_id, row.place, row.publish_time)
             event = state.events.setdefault(row.event_id, Event(row.event_id))
             event.count(
                 Post(
@@ -188,7 +190,8 @@ class _Batch:
     def _join(self, post_id: str, post: post_pb2.Post) -> tuple[str, Reading]:
         reading = self._reader.read(post.subject, post.text)
         new_id = derived_id("event", post_id)
-        return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place), reading
+        time = timestamp_to_micros(post.publish_time)
+        return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place, time).event, reading
 
     def _count(self, post_id: str, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
         """Counts a post that was joined, grades its event, and tells of both."""
@@ -231,11 +234,11 @@ class _Batch:
         before = str(row["subject"]), str(row["text"])
         title = _title(*before)
         # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
-        joined_by = row["terms"] or json.dumps(terms_of(*before), ensure_ascii=False)
+        joined_by = row["terms"] or terms.dump(terms_of(*before))
         row |= {
             "subject": subject,
             "text": text,
-            "terms": joined_by if text or subject else "{}",
+            "terms": joined_by if text or subject else terms.dump(terms.NO_TERMS),
             "revision": int(str(row["revision"])) + 1,
         }
         if post_id not in self._new:
