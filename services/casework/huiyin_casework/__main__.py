@@ -20,10 +20,11 @@ from huiyin_chassis.server import Server, Service, Worker
 from huiyin_chassis.store import Tx
 
 from huiyin_casework import offices
-from huiyin_casework.casefile import Rules
 from huiyin_casework.config import CaseworkSettings
+from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
-from huiyin_casework.service import CaseworkServicer, check_clocks
+from huiyin_casework.service import CaseworkServicer
+from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import MIGRATIONS, CaseworkStore
 from huiyin_casework.worker.following import Following
 from huiyin_casework.worker.forgetting import Forgetting

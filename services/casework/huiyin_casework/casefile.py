@@ -5,7 +5,6 @@ The feed's worker and the people's steps both go through here, so a case is open
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,16 +13,15 @@ from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id, uuid7
-from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, and_, or_, select
+from sqlalchemy import and_, or_, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.model import chain
-from huiyin_casework.model.clocks import WorkingCalendar, is_urgent, parse_policy, promised
-from huiyin_casework.model.routing import Competence, propose
+from huiyin_casework.model.clocks import promised
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_number, state_of
+from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
     ASSIGNMENTS,
     CASES,
@@ -48,8 +46,6 @@ CREATE_POST = "BatchCreatePosts"
 SET_HOLD = "SetEventHold"
 """Methods of the outbox: what casework tells the collector and the analyzer."""
 
-GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
-
 _ANSWERED = inquiry_pb2.Inquiry.STATE_ANSWERED
 
 _HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
@@ -58,62 +54,6 @@ _HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
     State.MERGED: event_pb2.EVENT_HOLD_UNSPECIFIED,
 }
 """What a case asks of its event; in every other state, that a unit works on it."""
-
-
-class Rules:
-    """The clock policy and the units in force, compiled; read when a work first asks, kept while they stay the same."""
-
-    def __init__(self, policies: Policies) -> None:
-        self._policies = policies
-        self._clocks = ""
-        self._calendar = WorkingCalendar(parse_policy(""))
-        self._units: list[Any] = []
-        self._proposals: dict[tuple[str, str], str] = {}
-        self._policy_from: Connection | None = None
-        self._units_from: Connection | None = None
-
-    def consult(self, connection: Connection) -> None:
-        """From here on, what is in force in this connection's transaction."""
-        self._policy_from = self._units_from = connection
-
-    @property
-    def calendar(self) -> WorkingCalendar:
-        """Working time by the clock policy."""
-        if self._policy_from is not None:
-            clocks = self._policies.active(self._policy_from, "clocks").body
-            if clocks != self._clocks:
-                self._calendar = WorkingCalendar(parse_policy(clocks))
-                self._clocks = clocks
-            self._policy_from = None
-        return self._calendar
-
-    def answer_by(self, received: int, *, urgent: bool, extended: bool) -> int:
-        """The deadline of an inquiry received then."""
-        calendar = self.calendar
-        policy = calendar.policy
-        days = policy.urgent_working_days if urgent else policy.answer_working_days
-        return calendar.deadline_micros(received, policy.extended_working_days if extended else days)
-
-    def is_urgent(self, grade: int) -> bool:
-        """Whether inquiries of an event of this grade are urgent."""
-        return is_urgent(self.calendar.policy, GRADE_NAMES[grade])
-
-    def suggested_unit(self, topic: str, place: str) -> str:
-        """The unit that topic and place suggest, "" for none."""
-        if self._units_from is not None:
-            units = store.units(self._units_from)
-            if units != self._units:
-                self._units = units
-                self._proposals.clear()
-            self._units_from = None
-        found = self._proposals.get((topic, place))
-        if found is None:
-            competences = [
-                Competence(row.id, tuple(json.loads(row.topics)), tuple(json.loads(row.places))) for row in self._units
-            ]
-            found = propose([topic] if topic else [], [place] if place else [], competences).lead
-            self._proposals[topic, place] = found
-        return found
 
 
 class CaseFiles:

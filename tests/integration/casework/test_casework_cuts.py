@@ -15,13 +15,13 @@ import pytest
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import case_pb2
 from huiyin.type.v1 import feed_pb2
-from huiyin_casework.casefile import Rules
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import OPEN_STATES
 from huiyin_casework.offices import seed
 from huiyin_casework.resources import state_number
-from huiyin_casework.service import check_clocks
+from huiyin_casework.rules import Rules
+from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import (
     ASSIGNMENTS,
     CASES,

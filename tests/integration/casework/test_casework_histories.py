@@ -9,12 +9,12 @@ from uuid import uuid4
 
 import pytest
 from huiyin.casework.v1 import case_pb2, inquiry_pb2
-from huiyin_casework.casefile import Rules
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import IllegalStep, State, Step, advance, legal_steps
 from huiyin_casework.offices import seed
-from huiyin_casework.service import check_clocks
+from huiyin_casework.rules import Rules
+from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import CASES, ENTRIES, INQUIRIES, MIGRATIONS, REPLIES, CaseworkStore
 from huiyin_casework.worker.following import Following
 from huiyin_chassis.errors import DomainError

@@ -93,8 +93,8 @@ def test_an_event_is_held_while_its_case_is_open_and_more_firmly_once_it_is_assi
 
 def test_contacts_are_destroyed_when_the_time_for_feedback_is_over(run: Run) -> None:
     async def test(office: Office) -> None:
-        from huiyin_casework.casefile import Rules
-        from huiyin_casework.service import check_clocks
+        from huiyin_casework.rules import Rules
+        from huiyin_casework.service.policies import check_clocks
         from huiyin_casework.worker.following import Following
         from huiyin_casework.worker.forgetting import Forgetting
         from huiyin_chassis.feed import Feed

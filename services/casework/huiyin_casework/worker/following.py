@@ -13,7 +13,7 @@ from huiyin_chassis.feed import unpack
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 
-from huiyin_casework.casefile import GRADE_NAMES, INBOX, SYSTEM, CaseFiles, Rules, new_inquiry
+from huiyin_casework.casefile import INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.model.following import (
     Consequence,
     Happening,
@@ -23,6 +23,7 @@ from huiyin_casework.model.following import (
 )
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_of
+from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import EVENTS, INQUIRIES, Fields
 
 Told = tuple[str, event_pb2.Event | event_pb2.Membership]

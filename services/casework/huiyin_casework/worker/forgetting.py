@@ -11,9 +11,10 @@ from huiyin_chassis.feed import Feed
 from huiyin_chassis.store import Tx
 from sqlalchemy import delete, select
 
-from huiyin_casework.casefile import SYSTEM, CaseFiles, Rules
+from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
+from huiyin_casework.rules import Rules
 from huiyin_casework.store import CASES, CONTACTS, CaseworkStore, chunks
 from huiyin_casework.worker.following import Following
 

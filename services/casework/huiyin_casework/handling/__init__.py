@@ -1,0 +1,10 @@
+"""The steps that people take with a case, each one transaction: look up the table, change the case, record, tell."""
+
+from __future__ import annotations
+
+from huiyin_casework.handling.orders import OrderSteps
+from huiyin_casework.handling.replies import ReplySteps
+
+
+class Handling(OrderSteps, ReplySteps):
+    """One step of one person with one case, within a transaction."""

@@ -1,0 +1,81 @@
+"""What every step has: the case, whether the step may be taken, and the end of the work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huiyin.casework.v1 import case_pb2
+from huiyin_chassis.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied
+from huiyin_chassis.identity import Principal
+from huiyin_chassis.store import Tx
+from sqlalchemy import select
+
+from huiyin_casework import resources
+from huiyin_casework.casefile import CaseFiles
+from huiyin_casework.model.steps import (
+    IllegalStep,
+    State,
+    Step,
+    advance,
+    reaches_as_lead,
+)
+from huiyin_casework.resources import state_number, state_of
+from huiyin_casework.rules import Rules
+from huiyin_casework.store import ASSIGNMENTS
+
+
+class StepWork:
+    """A case in the hands of one person."""
+
+    def __init__(self, tx: Tx, rules: Rules, principal: Principal, name: str, etag: str) -> None:
+        self._tx = tx
+        self._principal = principal
+        self._files = CaseFiles(tx, rules)
+        case_id = name.removeprefix("cases/")
+        case = self._files.cases.find(tx.connection, case_id)
+        if case is None or not _may_see(tx, principal, case_id):
+            raise NotFound(name)
+        if etag and etag != resources.etag(case):
+            raise Aborted("STALE_ETAG", f"{name} was changed meanwhile; read it again and repeat the step")
+        self._case = case
+
+    @property
+    def _actor(self) -> str:
+        return self._principal.subject
+
+    def _advance(self, step: Step) -> State:
+        """The state after the step, once the table and the caller's units allow it."""
+        try:
+            state = advance(state_of(self._case), step)
+        except IllegalStep as error:
+            possible = ",".join(legal.step.value for legal in error.legal)
+            raise FailedPrecondition(
+                "STEP_NOT_POSSIBLE", str(error), state=error.state.value, possible=possible
+            ) from error
+        lead = self._case["lead_unit"]
+        if not reaches_as_lead(step, desk=self._principal.everywhere, units=self._principal.units, lead=lead):
+            raise PermissionDenied(
+                "NOT_LEAD_UNIT", f"only units/{lead}, which leads this case, may do this", lead_unit=f"units/{lead}"
+            )
+        return state
+
+    def _hold(self) -> None:
+        event = self._files.event(self._case["event_id"])
+        assert event is not None, "a case opens for an event that was told of"
+        self._files.hold(event["id"])
+
+    def _done(self, state: State, kind: str, **values: Any) -> case_pb2.Case:
+        self._files.cases.change(self._case, state=state_number(state), **values)
+        self._files.tell(self._case, kind)
+        self._files.write()
+        assisting = self._files.assisting(self._case["id"])
+        return resources.case(self._case, assisting=assisting, with_steps=True)
+
+
+def _may_see(tx: Tx, principal: Principal, case_id: str) -> bool:
+    if principal.everywhere:
+        return True
+    query = select(ASSIGNMENTS.c.case_id).where(
+        ASSIGNMENTS.c.case_id == case_id, ASSIGNMENTS.c.unit_id.in_(principal.units)
+    )
+    return tx.execute(query.limit(1)).first() is not None

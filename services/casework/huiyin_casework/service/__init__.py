@@ -1,0 +1,36 @@
+"""Casework's gRPC service, one file a kind of resource."""
+
+from __future__ import annotations
+
+from huiyin.casework.v1 import casework_service_pb2_grpc
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.policies import Policies
+
+from huiyin_casework.rules import Rules
+from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.cases import CaseMethods
+from huiyin_casework.service.inquiries import InquiryMethods
+from huiyin_casework.service.policies import PolicyMethods
+from huiyin_casework.service.replies import ReplyMethods
+from huiyin_casework.service.tasks import TaskMethods
+from huiyin_casework.service.units import UnitMethods
+from huiyin_casework.store import CaseworkStore
+
+
+class CaseworkServicer(
+    InquiryMethods,
+    CaseMethods,
+    ReplyMethods,
+    TaskMethods,
+    UnitMethods,
+    PolicyMethods,
+    casework_service_pb2_grpc.CaseworkServiceServicer,
+):
+    """Every method of the contract."""
+
+    def __init__(self, store: CaseworkStore, feed: Feed, policies: Policies, rules: Rules, secrets: Secrets) -> None:
+        self._store = store
+        self._feed = feed
+        self._policies = policies
+        self._rules = rules
+        self._secrets = secrets

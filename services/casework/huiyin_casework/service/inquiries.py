@@ -1,0 +1,206 @@
+"""Inquiries: submitted, listed, and looked up by receipt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huiyin.casework.v1 import case_pb2, inquiry_pb2
+from huiyin.collector.v1 import post_pb2
+from huiyin_chassis.clock import micros_to_timestamp
+from huiyin_chassis.errors import InvalidArgument, NotFound, PermissionDenied
+from huiyin_chassis.filters import (
+    Compare,
+    boolean_field,
+    compile_filter,
+    enum_field,
+    name_field,
+    parse_order,
+    text_field,
+    time_field,
+)
+from huiyin_chassis.identity import Principal, current_principal
+from huiyin_chassis.ids import derived_id, uuid7
+from huiyin_chassis.masking import mask_text
+from huiyin_chassis.paging import page, total
+from huiyin_chassis.store import Tx
+from sqlalchemy import ColumnElement, Connection, Select, insert, select
+
+from huiyin_casework import resources
+from huiyin_casework.casefile import CREATE_POST, INBOX, CaseFiles, new_inquiry
+from huiyin_casework.model import receipts
+from huiyin_casework.rules import Rules
+from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.scope import reach, scope
+from huiyin_casework.store import CONTACTS, INQUIRIES, REPLIES, UNITS, CaseworkStore, Fields
+
+_INQUIRY_FIELDS: dict[str, Compare] = {
+    "case": name_field(INQUIRIES.c.case_id, "cases"),
+    "state": enum_field(INQUIRIES.c.state, inquiry_pb2.Inquiry.State, "STATE_"),
+    "source": text_field(INQUIRIES.c.source),
+    "external_id": text_field(INQUIRIES.c.external_id),
+    "channel": enum_field(INQUIRIES.c.channel, inquiry_pb2.Inquiry.Channel, "CHANNEL_"),
+    "urgent": boolean_field(INQUIRIES.c.urgent),
+    "receive_time": time_field(INQUIRIES.c.receive_time),
+    "deadline": time_field(INQUIRIES.c.deadline),
+    "drill": boolean_field(INQUIRIES.c.drill),
+}
+_INQUIRY_ORDERS: dict[str, ColumnElement[Any]] = {
+    "receive_time": INQUIRIES.c.receive_time,
+    "deadline": INQUIRIES.c.deadline,
+}
+_TAKEN_DOWN = frozenset({inquiry_pb2.Inquiry.CHANNEL_TELEPHONE, inquiry_pb2.Inquiry.CHANNEL_COUNTER})
+
+
+class InquiryMethods:
+    """What the service does with inquiries."""
+
+    _store: CaseworkStore
+    _rules: Rules
+    _secrets: Secrets
+
+    async def SubmitInquiry(
+        self, request: inquiry_pb2.SubmitInquiryRequest, context: Any
+    ) -> inquiry_pb2.SubmitInquiryResponse:
+        """Stores the inquiry and what passes it on, in one transaction, and answers with the receipt."""
+        principal = current_principal()
+        channel = request.channel or inquiry_pb2.Inquiry.CHANNEL_ONLINE
+        if channel == inquiry_pb2.Inquiry.CHANNEL_BOARD:
+            raise InvalidArgument("channel", "boards are imported by the collector; use ONLINE, TELEPHONE or COUNTER")
+        if channel in _TAKEN_DOWN and principal.is_anonymous:
+            raise PermissionDenied(
+                "SIGN_IN", "only officers take inquiries down by telephone or at the counter; sign in"
+            )
+        if not request.text.strip():
+            raise InvalidArgument("text", "is empty; say what is asked", "REQUIRED")
+        key = f"{principal.subject}/{request.request_id}"
+        inquiry_id = derived_id("submitted", key) if request.request_id else uuid7()
+        # What is remembered for a repetition holds no secret: masked texts, no contact, and no receipt, which is made
+        # from the id each time.
+        masked = inquiry_pb2.SubmitInquiryRequest(
+            subject=mask_text(request.subject), text=mask_text(request.text), channel=channel
+        )
+        response = await self._store.write_once(
+            request.request_id,
+            "SubmitInquiry",
+            masked,
+            lambda tx: self._submit(tx, inquiry_id, masked, request.contact),
+            inquiry_pb2.SubmitInquiryResponse,
+            subject=principal.subject,
+        )
+        response.receipt = self._secrets.receipt(inquiry_id)
+        return response
+
+    def _submit(
+        self,
+        tx: Tx,
+        inquiry_id: str,
+        masked: inquiry_pb2.SubmitInquiryRequest,
+        contact: str,
+    ) -> inquiry_pb2.SubmitInquiryResponse:
+        files = CaseFiles(tx, self._rules)
+        subject, text = masked.subject, masked.text
+        known = files.inquiries.find(tx.connection, inquiry_id)
+        if known is not None:  # repeated so late that the request is not remembered any more
+            if (known["subject"], known["text"]) != (subject, text):
+                why = "was used before for another request; take a new UUID for each request that is not repeated"
+                raise InvalidArgument("request_id", why, "REQUEST_ID_REUSED")
+            return _submitted(known)
+        row = files.inquiries.add(
+            new_inquiry(
+                inquiry_id,
+                subject=subject,
+                text=text,
+                channel=masked.channel,
+                received=tx.now_us,
+                source=f"sources/{INBOX}",
+                external_id=inquiry_id,
+                return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
+                deadline=self._rules.answer_by(tx.now_us, urgent=False, extended=False),
+                receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
+            )
+        )
+        files.tell_inquiry(row, "inquiry.received")
+        files.write()
+        if contact.strip():
+            tx.execute(insert(CONTACTS), {"inquiry_id": inquiry_id, "sealed": self._secrets.seal(contact)})
+        published = micros_to_timestamp(tx.now_us)
+        post = post_pb2.Post(external_id=inquiry_id, subject=subject, text=text, publish_time=published)
+        tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
+        return _submitted(row)
+
+    async def LookupReceipt(
+        self, request: inquiry_pb2.LookupReceiptRequest, context: Any
+    ) -> inquiry_pb2.LookupReceiptResponse:
+        """How an inquiry stands, by its receipt alone."""
+        hashed = receipts.token_hash(request.receipt)
+
+        def read(connection: Connection) -> inquiry_pb2.LookupReceiptResponse:
+            row = connection.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == hashed)).one_or_none()
+            if row is None:
+                raise NotFound("receipt", "no inquiry has this receipt; check it letter by letter", "RECEIPT_UNKNOWN")
+            answers = []
+            if row.state == inquiry_pb2.Inquiry.STATE_ANSWERED:
+                query = (
+                    select(REPLIES, UNITS.c.display_name)
+                    .join(UNITS, UNITS.c.id == REPLIES.c.unit, isouter=True)
+                    .where(REPLIES.c.case_id == row.case_id, REPLIES.c.state == case_pb2.Reply.STATE_PUBLISHED)
+                )
+                answers = [
+                    inquiry_pb2.PublishedAnswer(
+                        text=reply.text,
+                        unit_display_name=reply.display_name or reply.unit,
+                        publish_time=micros_to_timestamp(reply.publish_time),
+                    )
+                    for reply in connection.execute(query.order_by(REPLIES.c.publish_time.desc()))
+                ]
+            return inquiry_pb2.LookupReceiptResponse(
+                state=row.state,
+                receive_time=micros_to_timestamp(row.receive_time),
+                deadline=micros_to_timestamp(row.deadline),
+                answers=answers,
+            )
+
+        return await self._store.read(read)
+
+    async def GetInquiry(self, request: inquiry_pb2.GetInquiryRequest, context: Any) -> inquiry_pb2.Inquiry:
+        """One inquiry."""
+        query = _inquiries(current_principal()).where(INQUIRIES.c.id == request.name.removeprefix("inquiries/"))
+        row = await self._store.read(lambda connection: connection.execute(query).mappings().one_or_none())
+        if row is None:
+            raise NotFound(request.name)
+        return resources.inquiry(row, with_text=True)
+
+    async def ListInquiries(
+        self, request: inquiry_pb2.ListInquiriesRequest, context: Any
+    ) -> inquiry_pb2.ListInquiriesResponse:
+        """Inquiries within the caller's reach."""
+        principal = current_principal()
+        query = _inquiries(principal).where(compile_filter(request.filter, _INQUIRY_FIELDS))
+        order = [*parse_order(request.order_by, _INQUIRY_ORDERS, "deadline"), (INQUIRIES.c.id, False)]
+
+        def read(connection: Connection) -> inquiry_pb2.ListInquiriesResponse:
+            found = page(
+                connection,
+                query,
+                order,
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=("inquiries", request.filter, scope(principal)),
+            )
+            return inquiry_pb2.ListInquiriesResponse(
+                inquiries=(resources.inquiry(row._mapping, with_text=True) for row in found.rows),
+                next_page_token=found.next_page_token,
+                total_size=total(connection, query),
+            )
+
+        return await self._store.read(read)
+
+
+def _inquiries(principal: Principal) -> Select[Any]:
+    return select(INQUIRIES).where(reach(principal, INQUIRIES.c.case_id))
+
+
+def _submitted(row: Fields) -> inquiry_pb2.SubmitInquiryResponse:
+    return inquiry_pb2.SubmitInquiryResponse(
+        receive_time=micros_to_timestamp(row["receive_time"]), deadline=micros_to_timestamp(row["deadline"])
+    )

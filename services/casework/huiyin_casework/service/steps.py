@@ -1,0 +1,49 @@
+"""The steps that are taken with cases."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from huiyin.casework.v1 import case_pb2
+from huiyin_chassis.identity import current_principal
+
+from huiyin_casework.handling import Handling
+from huiyin_casework.rules import Rules
+from huiyin_casework.store import CaseworkStore
+
+
+class StepMethods:
+    """What the service does with steps: each one transaction, remembered by its request id."""
+
+    _store: CaseworkStore
+    _rules: Rules
+
+    async def AssignCase(self, request: case_pb2.AssignCaseRequest, context: Any) -> case_pb2.Case:
+        """Orders units to deal with a case."""
+        return await self._step(
+            request, "AssignCase", lambda case: case.assign(request.lead_unit, request.assisting_units, request.note)
+        )
+
+    async def AcceptCase(self, request: case_pb2.AcceptCaseRequest, context: Any) -> case_pb2.Case:
+        """The lead unit takes a case up."""
+        return await self._step(request, "AcceptCase", Handling.accept)
+
+    async def CloseCase(self, request: case_pb2.CloseCaseRequest, context: Any) -> case_pb2.Case:
+        """Seals a case."""
+        return await self._step(request, "CloseCase", Handling.close)
+
+    async def ExtendCase(self, request: case_pb2.ExtendCaseRequest, context: Any) -> case_pb2.Case:
+        """Gives a case more time."""
+        return await self._step(request, "ExtendCase", lambda case: case.extend(request.reason))
+
+    async def _step(self, request: Any, method: str, take: Callable[[Handling], case_pb2.Case]) -> case_pb2.Case:
+        principal = current_principal()
+        return await self._store.write_once(
+            request.request_id,
+            method,
+            request,
+            lambda tx: take(Handling(tx, self._rules, principal, request.name, request.etag)),
+            case_pb2.Case,
+            subject=principal.subject,
+        )
