@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-bursts bench-forecast bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-forecast bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -42,6 +42,9 @@ chaos: setup ## kills processes at random in mid-import, TIMES=100
 
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline
+
+bench-answers: setup ## how well past answers are found; EVAL_DATA= names a folder with replies.csv
+	@$(BIN)/python -m bench.answers
 
 bench-bursts: setup ## how soon bursts are alarmed, and how often falsely
 	@$(BIN)/python -m bench.bursts
