@@ -111,7 +111,7 @@ class AnswerIndex:
             frequencies[found] += segment.starts[at + 1] - segment.starts[at]
         total = len(self._numbers)
         rarity = np.log1p((total - frequencies + 0.5) / (frequencies + 0.5))
-        mean = sum(float(segment.lengths.sum()) for segment in self._segments) / total
+        mean = sum(float(segment.lengths.sum()) for segment in self._segments) / total or 1.0
         best: list[Match] = []
         whole = float(rarity.sum())
         for segment, (found, at) in zip(self._segments, places, strict=True):
@@ -202,6 +202,8 @@ def _without(segment: _Segment, gone: npt.NDArray[np.bool_]) -> _Segment:
 
 def _find(segment: _Segment, wanted: Codes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Which of the wanted codes a segment has, and where."""
+    if not len(segment.codes):  # of documents without a word
+        return np.empty(0, np.int64), np.empty(0, np.int64)
     at = np.searchsorted(segment.codes, wanted)
     at[at == len(segment.codes)] = 0
     found = np.flatnonzero(segment.codes[at] == wanted)
