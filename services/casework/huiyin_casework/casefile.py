@@ -18,7 +18,7 @@ from sqlalchemy import and_, or_, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.model import chain
-from huiyin_casework.model.clocks import promised
+from huiyin_casework.model.clocks.counting import promised
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules

@@ -9,7 +9,8 @@ from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection
 
 from huiyin_casework import store
-from huiyin_casework.model.clocks import WorkingCalendar, is_urgent, parse_policy
+from huiyin_casework.model.clocks.calendar import WorkingCalendar
+from huiyin_casework.model.clocks.policy import is_urgent, parse_policy
 from huiyin_casework.model.routing import Competence, propose
 
 GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
@@ -47,7 +48,7 @@ class Rules:
         calendar = self.calendar
         policy = calendar.policy
         days = policy.urgent_working_days if urgent else policy.answer_working_days
-        return calendar.deadline_micros(received, policy.extended_working_days if extended else days)
+        return calendar.after(received, calendar.amount(policy.extended_working_days if extended else days))
 
     def is_urgent(self, grade: int) -> bool:
         """Whether inquiries of an event of this grade are urgent."""

@@ -10,7 +10,7 @@ from huiyin_chassis.errors import FieldViolation, InvalidArgument
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 
-from huiyin_casework.model.clocks import PolicyError, parse_policy
+from huiyin_casework.model.clocks.policy import PolicyError, parse_policy
 from huiyin_casework.store import CaseworkStore
 
 
