@@ -5,17 +5,21 @@ Whoever opens workbooks depends on python-calamine and openpyxl; both are loaded
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import contextlib
 import csv
 import io
 import itertools
 import json
+import unicodedata
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple, Protocol
+
+from huiyin_chassis.errors import InvalidArgument
 
 Row = tuple[int, Sequence[object]]
 
@@ -25,6 +29,7 @@ IN_MEMORY: Final = 64 * 2**20
 MOST_UNPACKED: Final = 4 * 2**30
 """A workbook that unpacks to more bytes than this is refused."""
 
+_PIECE_BYTES: Final = 2**20
 _PROBE: Final = 64 * 2**10
 _KEYS_FROM: Final = 1_000
 _LONGEST_LINE: Final = 2**20
@@ -80,6 +85,37 @@ class Table:
     count: int
 
 
+class Piece(Protocol):
+    """A message of an upload: `file` is a google.api.HttpBody with the next bytes."""
+
+    @property
+    def file(self) -> Any:
+        """The body."""
+
+
+async def receive(file: BinaryIO, first: Piece, rest: AsyncIterator[Piece], *, most: int, setting: str) -> None:
+    """Writes the pieces of an upload into a file, which stands at its beginning then.
+
+    Raises InvalidArgument for pieces of more than 1 MiB, no bytes at all, and more than `most`, which `setting` raises.
+    """
+    size = 0
+    request: Piece | None = first
+    while request is not None:
+        piece = request.file.data
+        size += len(piece)
+        if len(piece) > _PIECE_BYTES:
+            raise InvalidArgument("file", "a piece is larger than 1 MiB; send smaller ones", "PIECE_TOO_LARGE")
+        if size > most:
+            raise InvalidArgument(
+                "file", f"is larger than {most} bytes; split it, or raise {setting}", "FILE_TOO_LARGE"
+            )
+        await asyncio.to_thread(file.write, piece)
+        request = await anext(rest, None)
+    if not size:
+        raise InvalidArgument("file", "is empty; send its bytes", "FILE_EMPTY")
+    file.seek(0)
+
+
 def open_table(file: BinaryIO, format: Format) -> Table:
     """Opens the table in a file that is read from its beginning. Raises UnreadableFile, here or while rows are read.
 
@@ -87,6 +123,19 @@ def open_table(file: BinaryIO, format: Format) -> Table:
     large workbook.
     """
     return _OPENERS[format](file)
+
+
+def find_column(header: Sequence[object], name: str) -> int | None:
+    """Where a column stands that is named so; case, width and white space do not tell names apart."""
+    titles = ["" if cell is None else str(cell).lstrip("\ufeff").strip() for cell in header]
+    if name.strip() in titles:
+        return titles.index(name.strip())
+    plain = [_plain(title) for title in titles]
+    return plain.index(_plain(name)) if _plain(name) in plain else None
+
+
+def _plain(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
 def _with_header(rows: Iterator[Row], count: Callable[[], int]) -> Table:

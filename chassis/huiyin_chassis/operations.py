@@ -6,17 +6,26 @@ reason OPERATION_LOST, so that whoever waits for it knows to begin again.
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import uuid
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from sqlalchemy import Connection, select, update
 
+from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.errors import Aborted, DomainError, NotFound, to_status
 from huiyin_chassis.store import Store, Tx
 from huiyin_chassis.tables import OPERATIONS
 
-_LOST = Aborted("OPERATION_LOST", "the process that ran this ended before it was done; start it again")
+T = TypeVar("T")
+
+_TRIES: Final = 10
+_BACKOFF: Final = Backoff(ceiling=10.0)
+_LOST: Final = Aborted("OPERATION_LOST", "the process that ran this ended before it was done; start it again")
 
 
 class Operations:
@@ -37,6 +46,20 @@ class Operations:
             return len(names)
 
         return await self._store.write(fail)
+
+    async def write(self, work: Callable[[Tx], T]) -> T:
+        """Writes within the course of an operation: while the store is only busy or away for a moment, again.
+
+        So every work here must be one that may be repeated.
+        """
+        for attempt in itertools.count(1):
+            try:
+                return await self._store.write(work)
+            except DomainError as error:
+                if not error.transient or attempt == _TRIES:
+                    raise
+            await asyncio.sleep(_BACKOFF.delay(attempt))
+        raise AssertionError("unreachable")
 
     async def create(self, name: str, metadata: Message) -> operations_pb2.Operation:
         """A running operation; `name` is its full resource name."""

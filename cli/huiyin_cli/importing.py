@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from huiyin_cli.client import Gateway, Json, Problem, is_away, patiently, problem_of
+from huiyin_cli.client import Gateway, Json, Problem, is_away, patiently
+from huiyin_cli.uploading import check_table, response_of, upload
 
-_PIECE = 256 * 1024
-_ENDINGS = (".xlsx", ".csv", ".jsonl")
 _LOOK_SECONDS = 0.2
 _ATTEMPTS = 100
 
@@ -45,10 +42,7 @@ def import_file(
     console: Console,
 ) -> Json:
     """Imports a file; returns the ImportPostsResponse. Rows are idempotent, so a broken import is just sent again."""
-    if not path.is_file():
-        raise Problem(f"{path} is not a file; give the path of an xlsx, csv or jsonl file.")
-    if path.suffix.lower() not in _ENDINGS:
-        raise Problem(f"{path.name}: the format is not known; it must end in {', '.join(_ENDINGS)}.")
+    check_table(path)
     parameters: Json = {"fileName": path.name, "columns": columns, "timeZone": time_zone}
     if drill:
         parameters["drill"] = "true"
@@ -56,7 +50,7 @@ def import_file(
         task = progress.add_task("sending", total=None, rate="", note="")
         for attempt in range(_ATTEMPTS):
             try:
-                operation = _upload(gateway, path, source, parameters, progress, task)
+                operation = upload(gateway, f"/v1/{source}:importPosts", path, parameters, progress, task)
                 return _follow(gateway, operation, progress, task)
             except Problem as problem:
                 if not (problem.reason == "OPERATION_LOST" or is_away(problem)) or attempt == _ATTEMPTS - 1:
@@ -65,34 +59,6 @@ def import_file(
             time.sleep(min(2.0, 0.2 * (attempt + 1)))
             patiently(lambda: gateway.get(f"/v1/{source}"))
     raise AssertionError("the last attempt returns or raises")
-
-
-def _upload(gateway: Gateway, path: Path, source: str, parameters: Json, progress: Progress, task: TaskID) -> Json:
-    size = path.stat().st_size
-
-    def pieces() -> Iterator[bytes]:
-        sent = 0
-        with path.open("rb") as file:
-            while piece := file.read(_PIECE):
-                yield piece
-                sent += len(piece)
-                progress.update(task, note=f"{100 * sent // max(size, 1)} % sent")
-
-    progress.update(task, description="sending", total=None, completed=0, rate="")
-    try:
-        answer = gateway.http.post(
-            f"/v1/{source}:importPosts",
-            params=parameters,
-            content=pieces(),
-            headers={"content-type": "application/octet-stream"},
-            timeout=httpx.Timeout(30, read=300, write=300),
-        )
-    except httpx.HTTPError as error:
-        raise gateway.unreachable(error) from error
-    if answer.is_error:
-        raise problem_of(answer)
-    operation: Json = answer.json()
-    return operation
 
 
 def _follow(gateway: Gateway, operation: Json, progress: Progress, task: TaskID) -> Json:
@@ -113,10 +79,7 @@ def _follow(gateway: Gateway, operation: Json, progress: Progress, task: TaskID)
             break
         time.sleep(_LOOK_SECONDS)
         operation = gateway.get(f"/v1/{operation['name']}")
-    if error := operation.get("error"):
-        reasons = [item["reason"] for item in error.get("details", []) if "reason" in item]
-        raise Problem(error.get("message", "The import failed."), reason=reasons[0] if reasons else "")
-    response: Json = operation.get("response", {})
+    response = response_of(operation)
     figures = response.get("figures", {})
     progress.update(task, description="done", completed=int(figures.get("read", 0)), total=int(figures.get("read", 0)))
     return response

@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import applying, importing, policies, searching, series, watching
+from huiyin_cli import applying, importing, policies, searching, series, training, watching
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -29,6 +29,8 @@ app.add_typer(cases_app, name="cases")
 app.add_typer(notifications_app, name="notifications")
 policy_app = typer.Typer(no_args_is_help=True, help="The rules by which events are graded.")
 app.add_typer(policy_app, name="policy")
+models_app = typer.Typer(no_args_is_help=True, help="The models that tell topics.")
+app.add_typer(models_app, name="models")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -67,7 +69,7 @@ caller = _Caller()
 @app.callback()
 def _options(
     account: Annotated[
-        str, typer.Option("--as", help="The account whose key is used. Default: desk; apply: admin.")
+        str, typer.Option("--as", help="The account whose key is used. Default: desk; apply, train: admin.")
     ] = "",
     client_file: Annotated[Path | None, typer.Option(help="Address and keys. Default: var/client.toml.")] = None,
 ) -> None:
@@ -248,6 +250,77 @@ def policy_test(
         return
     for line in policies.lines_of(result):
         out.print(line, markup=False, highlight=False)
+
+
+@app.command()
+def train(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, one labelled text a row.")],
+    text: Annotated[str, typer.Option(help="The column that holds the text.")],
+    label: Annotated[str, typer.Option(help="The column that holds the label, a first-level topic.")],
+    subject: Annotated[str, typer.Option(help="The column that holds the subject. Default: there is none.")] = "",
+    inactive: Annotated[bool, typer.Option("--inactive", help="Keep the model, but do not put it in force.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Trains a model that tells topics, and shows how well it does. The rows are not stored."""
+    model = training.train(
+        caller.gateway("admin"), file, text=text, label=label, subject=subject, inactive=inactive, console=err
+    )
+    if as_json:
+        _print_json(model)
+    else:
+        _print_lines(training.report_lines(model))
+
+
+@models_app.command("list")
+def models_list(limit: Limit = 30, as_json: AsJson = False) -> None:
+    """Lists the topic models, the newest first."""
+    rows = caller.gateway().pages("/v1/topicModels", "topicModels", limit)
+    _print_rows(rows, {"trained": lambda row: _time(row.get("createTime", "")), **training.COLUMNS}, as_json)
+
+
+@models_app.command("show")
+def models_show(
+    name: Annotated[str, typer.Argument(help="topicModels/…, or its number.")], as_json: AsJson = False
+) -> None:
+    """Shows a model's report."""
+    model = caller.gateway().get(f"/v1/{_named(name, 'topicModels')}")
+    if as_json:
+        _print_json(model)
+    else:
+        _print_lines(training.report_lines(model))
+
+
+@models_app.command("compare")
+def models_compare(
+    one: Annotated[str, typer.Argument(help="topicModels/…, or its number.")],
+    other: Annotated[str, typer.Argument(help="Another.")],
+    as_json: AsJson = False,
+) -> None:
+    """Shows the figures of two models side by side."""
+    models = [caller.gateway().get(f"/v1/{_named(name, 'topicModels')}") for name in (one, other)]
+    if as_json:
+        _print_json(models)
+    else:
+        _print_lines(training.comparison(*models))
+
+
+@models_app.command("activate")
+def models_activate(
+    name: Annotated[str, typer.Argument(help='topicModels/…, or its number; "none": the words of the topics again.')],
+    as_json: AsJson = False,
+) -> None:
+    """Puts a model in force, a newer one or an older one again. Stored posts follow in the background."""
+    gateway = caller.gateway("admin")
+    if name == "none":
+        answer = gateway.post("/v1/topicModels:deactivate", {})
+        told = "No model is in force: topics are told by the words of the topic tree."
+    else:
+        answer = gateway.post(f"/v1/{_named(name, 'topicModels')}:activate", {})
+        told = f"{answer['name']} is in force; stored posts are told by it soon."
+    if as_json:
+        _print_json(answer)
+    else:
+        out.print(told, markup=False)
 
 
 @cases_app.command("list")
@@ -455,6 +528,11 @@ def _print_rows(rows: Iterable[Json], columns: dict[str, Callable[[Json], str]],
         table.add_row(*row_cells)
     # Into a file or a pipe a row is a line, however long.
     Console(width=None if sys.stdout.isatty() else _WIDE).print(table)
+
+
+def _print_lines(lines: Iterable[str]) -> None:
+    for line in lines:
+        out.print(line, markup=False, highlight=False)
 
 
 def _print_json(value: Any) -> None:

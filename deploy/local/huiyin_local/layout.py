@@ -108,7 +108,9 @@ def inherited(environ: Mapping[str, str] = os.environ) -> dict[str, str]:
         "HUIYIN_LOG_FORMAT",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
     )
-    return {"PYTHONUNBUFFERED": "1", **{name: environ[name] for name in kept if name in environ}}
+    # What a process starts is another program; gRPC need not be told, and would complain of it in the log.
+    fixed = {"PYTHONUNBUFFERED": "1", "GRPC_ENABLE_FORK_SUPPORT": "false"}
+    return {**fixed, **{name: environ[name] for name in kept if name in environ}}
 
 
 def module_command(process: str, *arguments: str) -> list[str]:

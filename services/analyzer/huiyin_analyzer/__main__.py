@@ -22,6 +22,7 @@ from huiyin_analyzer.holds import Holds
 from huiyin_analyzer.service import AnalyzerServicer
 from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
+from huiyin_analyzer.trainings import Trainings
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
 from huiyin_analyzer.worker.indexing import Indexing
@@ -51,6 +52,8 @@ async def serve(settings: AnalyzerSettings) -> None:
         relist=Listing(store, analysis, collector, signer).relist,
         rolled_back=analysis.forget,
     )
+    trainings = Trainings(store, most_bytes=settings.training_bytes, most_rows=settings.training_rows)
+    await trainings.operations.recover()
     server = Server(
         "analyzer",
         settings,
@@ -58,7 +61,7 @@ async def serve(settings: AnalyzerSettings) -> None:
             Service(
                 analyzer_service_pb2.DESCRIPTOR.services_by_name["AnalyzerService"],
                 add_AnalyzerServiceServicer_to_server,
-                AnalyzerServicer(store, feed, policies),
+                AnalyzerServicer(store, feed, policies, trainings),
             )
         ],
     )
@@ -73,6 +76,7 @@ async def serve(settings: AnalyzerSettings) -> None:
             "forgetting": forgetting.run,
             "search": indexing.run,
             "regrading": Regrading(store, policies).run,
+            "trainings": trainings.run,
         },
         store,
     )

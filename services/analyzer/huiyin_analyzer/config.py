@@ -34,3 +34,12 @@ class AnalyzerSettings(ProcessSettings):
     feed_days: int = setting(
         "HUIYIN_FEED_DAYS", 90, "Days that changes are kept for those who follow the feed.", parse=_at_least_one
     )
+    training_bytes: int = setting(
+        "HUIYIN_TRAINING_BYTES", 256 * 1024 * 1024, "Bytes of a file of labelled rows at most.", parse=_at_least_one
+    )
+    training_rows: int = setting(
+        "HUIYIN_TRAINING_ROWS",
+        20_000,
+        "Labelled rows of a training at most; each takes about 125 KB of memory while it lasts.",
+        parse=_at_least_one,
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.analyzer.v1 import assessment_pb2, event_pb2
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2, topic_model_pb2
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import Row
@@ -86,6 +86,20 @@ def membership(row: Row[Any] | Any, *, with_text: bool) -> event_pb2.Membership:
         subject=row.subject if with_text else "",
         text=row.text if with_text else "",
         revision=row.revision,
+    )
+
+
+def topic_model(row: Row[Any], active: int) -> topic_model_pb2.TopicModel:
+    """A topic model from its row; `active`: the number of the one in force."""
+    state = topic_model_pb2.TopicModel.STATE_DISCARDED if row.discarded else topic_model_pb2.TopicModel.STATE_KEPT
+    if row.number == active:
+        state = topic_model_pb2.TopicModel.STATE_ACTIVE
+    return topic_model_pb2.TopicModel(
+        name=f"topicModels/{row.number}",
+        state=state,
+        create_time=time(row.create_time),
+        author=row.author,
+        report=topic_model_pb2.TopicModelReport.FromString(row.report),
     )
 
 

@@ -9,18 +9,17 @@ import asyncio
 import itertools
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import tzinfo
 from functools import partial
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
 import structlog
 from google.longrunning import operations_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
-from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.errors import DomainError, InvalidArgument, ResourceExhausted, internal
 from huiyin_chassis.files import BadRow, Format, UnreadableFile, open_table
 from huiyin_chassis.operations import Operations
@@ -30,8 +29,6 @@ from huiyin_collector.intake import Intake
 from huiyin_collector.model.columns import UnknownColumns, find_columns
 from huiyin_collector.model.posts import Draft, MaskedPost, Refusal, read_rows
 from huiyin_collector.store import CollectorStore
-
-T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -43,8 +40,6 @@ MOST_WAITING: Final = 20
 """Files that may wait; each takes its size of temporary space."""
 _MOST_REFUSED_LISTED: Final = 1000
 _PROGRESS_SECONDS: Final = 0.5
-_TRIES: Final = 10
-_BACKOFF: Final = Backoff(ceiling=10.0)
 
 _Row = tuple[int, Draft] | Refusal
 
@@ -98,9 +93,9 @@ class Importer:
                     response = await self._read(item, name, metadata)
                 except Exception as error:
                     told = _told(error, name)
-                    await self._write(lambda tx: self._operations.fail_in(tx, name, told))  # noqa: B023 - awaited here
+                    await self._operations.write(lambda tx: self._operations.fail_in(tx, name, told))  # noqa: B023 - awaited here
                 else:
-                    await self._write(lambda tx: self._operations.finish_in(tx, name, response, metadata))  # noqa: B023
+                    await self._operations.write(lambda tx: self._operations.finish_in(tx, name, response, metadata))  # noqa: B023
             figures = metadata.figures
             log.info(
                 "import.ended",
@@ -131,7 +126,7 @@ class Importer:
                 posts = await loop.run_in_executor(thread, self._intake.mask, item.source, drafts, clock.now())
                 tell = loop.time() - told >= _PROGRESS_SECONDS
                 batch = partial(self._write_batch, item.source, name, posts, len(refused), metadata, tell)
-                metadata.CopyFrom(await self._write(batch))
+                metadata.CopyFrom(await self._operations.write(batch))
                 told = loop.time() if tell else told
                 for row in refused[: _MOST_REFUSED_LISTED - len(response.refused_rows)]:
                     response.refused_rows.add(row=row.row, field=row.field, description=row.description)
@@ -165,17 +160,6 @@ class Importer:
         if tell:
             self._operations.progress_in(tx, name, after)
         return after
-
-    async def _write(self, work: Callable[[Tx], T]) -> T:
-        """Writes; while the store is only busy or away for a moment, again. Every work here may be repeated."""
-        for attempt in itertools.count(1):
-            try:
-                return await self._store.write(work)
-            except DomainError as error:
-                if not error.transient or attempt == _TRIES:
-                    raise
-            await asyncio.sleep(_BACKOFF.delay(attempt))
-        raise AssertionError("unreachable")
 
 
 class _Reading:

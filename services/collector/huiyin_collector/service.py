@@ -6,7 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any, BinaryIO, Final
+from typing import Any, Final
 
 from google.longrunning import operations_pb2
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2, source_pb2
@@ -15,7 +15,7 @@ from huiyin_chassis import clock
 from huiyin_chassis.errors import FieldViolation, InvalidArgument, PermissionDenied
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.field_masks import masked_fields
-from huiyin_chassis.files import Format, UnreadableFile
+from huiyin_chassis.files import Format, UnreadableFile, receive
 from huiyin_chassis.filters import boolean_field, compile_filter, name_field, parse_order, text_field, time_field
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.operations import Operations
@@ -29,7 +29,6 @@ from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault
 from huiyin_collector.model.times import load_zone
 from huiyin_collector.store import POSTS, SOURCES, CollectorStore, post_of, source_of
 
-_PIECE_BYTES: Final = 2**20
 _UPDATABLE: Final = ("display_name", "expects_answer", "area")
 _FILTERS: Final = {
     "source": name_field(POSTS.c.source, "sources"),
@@ -165,7 +164,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         await self._store.read(lambda connection: self._store.source_of_kind(connection, source_id, kind))
         item = _import(source_id, first)
         try:
-            await self._receive_file(item.file, first, pieces)
+            await receive(item.file, first, pieces, most=self._import_bytes, setting="HUIYIN_IMPORT_BYTES")
             return await self._importer.begin(item)
         except BaseException:
             item.file.close()
@@ -203,28 +202,6 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         )
         async for batch in batches:
             yield batch
-
-    async def _receive_file(
-        self,
-        file: BinaryIO,
-        first: post_pb2.ImportPostsRequest,
-        rest: AsyncIterator[post_pb2.ImportPostsRequest],
-    ) -> None:
-        size = 0
-        request: post_pb2.ImportPostsRequest | None = first
-        while request is not None:
-            piece = request.file.data
-            size += len(piece)
-            if len(piece) > _PIECE_BYTES:
-                raise InvalidArgument("file", "a piece is larger than 1 MiB; send smaller ones", "PIECE_TOO_LARGE")
-            if size > self._import_bytes:
-                most = f"is larger than {self._import_bytes} bytes; split it, or raise HUIYIN_IMPORT_BYTES"
-                raise InvalidArgument("file", most, "FILE_TOO_LARGE")
-            await asyncio.to_thread(file.write, piece)
-            request = await anext(rest, None)
-        if not size:
-            raise InvalidArgument("file", "is empty; send its bytes", "FILE_EMPTY")
-        file.seek(0)
 
 
 def _id_of(name: str, collection: str, field: str) -> str:

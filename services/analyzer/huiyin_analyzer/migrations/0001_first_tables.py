@@ -205,6 +205,26 @@ def upgrade() -> None:
         sa.UniqueConstraint("post_id"),
     )
     op.create_table(
+        "topic_choices",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("model", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "topic_models",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("report", sa.LargeBinary(), nullable=False),
+        sa.Column("model", sa.LargeBinary(), nullable=False),
+        sa.Column("discarded", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
         "topics",
         sa.Column("path", sa.Text(), nullable=False),
         sa.Column("words", sa.Text(), nullable=False),

@@ -10,8 +10,10 @@ from huiyin_analyzer.service.assessments import AssessmentMethods
 from huiyin_analyzer.service.policies import PolicyMethods
 from huiyin_analyzer.service.reach import ReachMethods
 from huiyin_analyzer.service.search import SearchMethods
+from huiyin_analyzer.service.topic_models import TopicModelMethods
 from huiyin_analyzer.service.trees import TreeMethods
 from huiyin_analyzer.store import AnalyzerStore
+from huiyin_analyzer.trainings import Trainings
 
 
 class AnalyzerServicer(
@@ -20,11 +22,19 @@ class AnalyzerServicer(
     SearchMethods,
     TreeMethods,
     PolicyMethods,
+    TopicModelMethods,
     analyzer_service_pb2_grpc.AnalyzerServiceServicer,
 ):
     """Every method of the contract."""
 
-    def __init__(self, store: AnalyzerStore, feed: Feed, policies: Policies) -> None:
+    def __init__(
+        self,
+        store: AnalyzerStore,
+        feed: Feed,
+        policies: Policies,
+        trainings: Trainings | None = None,
+    ) -> None:
         self._store = store
         self._feed = feed
         self._policies = policies
+        self._trainings = trainings or Trainings(store)

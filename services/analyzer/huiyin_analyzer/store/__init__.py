@@ -110,6 +110,31 @@ GRADE_OVERRIDES = Table(
     sqlite_autoincrement=True,
 )
 
+TOPIC_MODELS = Table(
+    "topic_models",
+    METADATA,
+    Column("number", Id, primary_key=True),
+    Column("create_time", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    # A serialized huiyin.analyzer.v1.TopicModelReport.
+    Column("report", LargeBinary, nullable=False),
+    # What model.topics.TopicModel makes of itself; empty once it is discarded.
+    Column("model", LargeBinary, nullable=False),
+    Column("discarded", Boolean, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+TOPIC_CHOICES = Table(
+    "topic_choices",
+    METADATA,
+    # Which model was put in force, 0 for none, and by whom; the newest holds.
+    Column("number", Id, primary_key=True),
+    Column("model", BigInteger, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    sqlite_autoincrement=True,
+)
+
 TOPICS = Table(
     "topics",
     METADATA,

@@ -25,6 +25,7 @@ from huiyin_analyzer.model.topics import LOW, SPANS, Occurrences, TopicModel, Vo
 
 LEAST_ROWS: Final = 5
 """A label with fewer texts cannot be learnt and checked; its rows are passed over."""
+MOST_LABELS: Final = 200
 FOLDS: Final = 5
 SEED: Final = 20
 _BINS: Final = 10
@@ -47,7 +48,7 @@ Tell: TypeAlias = Callable[[str, int, int], None]
 
 
 class CannotTrain(Exception):
-    """The examples are not enough; the message says what is missing and repeats no text."""
+    """The examples will not do; the message says of the file what is missing and repeats no text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Example:
     subject: str
     text: str
     label: str
+    corrected: bool = False
+    """Whether a person gave the label because the post was told to have another."""
 
 
 @dataclass(frozen=True)
@@ -198,16 +201,15 @@ def train(
     examples: Iterable[Example],
     tree: Mapping[str, Sequence[str]],
     *,
-    corrections: int = 0,
     skipped: int = 0,
     tell: Tell = lambda step, done, steps: None,
 ) -> tuple[TopicModel, Report]:
     """A model of all examples, and what cross-validation found of it. Raises CannotTrain.
 
     `tree`: the words of each topic by its path; where a label is the name of a first-level topic, the names and words
-    beneath it are examples too. `corrections`: how many of the examples people corrected; `skipped`: rows without text
-    or label, for the report.
+    beneath it are examples too. `skipped`: rows without text or label, for the report.
     """
+    examples = list(examples)
     texts, names, labels, rare = _usable(examples)
     tree_texts = tree_examples(tree, names)
     steps = FOLDS + 2
@@ -223,6 +225,7 @@ def train(
     tell("fitting", steps - 1, steps)
     model = trainer.model(names, trainer.fit(np.arange(len(texts)), labels), temperature_of(scores, labels))
     pairs = sorted((names[label], text) for text, label in zip(texts, labels.tolist(), strict=True))
+    corrections = sum(example.corrected and example.label in names for example in examples)
     data_hash = hashlib.sha256(json.dumps(pairs, ensure_ascii=False).encode()).hexdigest()
     return model, _report(names, labels, scores, fold_of, corrections, skipped + rare, data_hash)
 
@@ -256,7 +259,9 @@ def _usable(examples: Iterable[Example]) -> tuple[list[str], list[str], Integers
     kept = [(text, label) for text, label in pairs if sizes[label] >= LEAST_ROWS]
     names = sorted({label for _, label in kept})
     if len(names) < 2:
-        raise CannotTrain(f"at least two labels with {LEAST_ROWS} different texts each are needed")
+        raise CannotTrain(f"holds too little: at least two labels with {LEAST_ROWS} different texts each are needed")
+    if len(names) > MOST_LABELS:
+        raise CannotTrain(f"has {len(names)} labels, at most {MOST_LABELS} can be learnt; name a column of fewer")
     numbers = {name: number for number, name in enumerate(names)}
     labels = np.array([numbers[label] for _, label in kept], dtype=np.int64)
     return [text for text, _ in kept], names, labels, len(pairs) - len(kept)
