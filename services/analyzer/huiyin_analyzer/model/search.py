@@ -14,12 +14,10 @@ from functools import lru_cache
 from operator import add
 from typing import Final
 
-try:
-    import rjieba as _words
-except ImportError:  # no wheel for this machine
-    import jieba as _words  # type: ignore[no-redef]
+from huiyin_analyzer.model import folding
+from huiyin_analyzer.model.words import cut
 
-FORM: Final = "pairs-1"
+FORM: Final = "pairs-2"
 """Which tokens an index holds. Another form makes an index of another form wrong: it is built anew."""
 
 MOST_WORDS: Final = 30
@@ -32,10 +30,6 @@ _BEFORE: Final = 20
 _RUN = re.compile(r"[0-9a-z]+|[^\W\x00-\x7f]+")
 _TORN = re.compile(r"(?<=[^\x00-\x7f])\s+(?=[^\x00-\x7f])")
 """Where a page was laid out within a word."""
-_HALF: Final = {
-    ord(full): ord(full) - 0xFEE0 for full in "０１２３４５６７８９ａｂｃｄｅｆｇｈｉｊｋｌｍｎｏｐｑｒｓｔｕｖｗｘｙｚ"
-}
-_WIDE = re.compile("[０-９ａ-ｚ]")
 _QUERY = re.compile(r'(?P<minus>[-－])?(?:"(?P<phrase>[^"]*)"?|(?P<word>[^\s"]+))')
 _QUOTES = re.compile("[“”「」＂]")
 _SPACE = re.compile(r"\s+")
@@ -77,11 +71,12 @@ class Query:
 
 
 def fold(text: str) -> str:
-    """Letters in lower case, letters and digits in half width; of the same length."""
-    lower = text.lower()
-    if len(lower) != len(text):
-        lower = "".join(low if len(low := letter.lower()) == 1 else letter for letter in text)
-    return lower.translate(_HALF) if _WIDE.search(lower) else lower
+    """The text in simplified characters, in lower case, letters and digits in half width; of the same length."""
+    simple = folding.fold(text)
+    lower = simple.lower()
+    if len(lower) != len(simple):
+        lower = "".join(low if len(low := letter.lower()) == 1 else letter for letter in simple)
+    return lower
 
 
 def tokens(text: str) -> list[str]:
@@ -173,7 +168,7 @@ def _cut(word: str) -> tuple[Phrase, ...]:
             continue
         pieces: list[str] = []
         single = False
-        for piece in _words.cut(run):
+        for piece in cut(run):
             # Characters that no dictionary joins are a name more often than not.
             if single and len(piece) == 1:
                 pieces[-1] += piece

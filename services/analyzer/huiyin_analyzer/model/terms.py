@@ -10,10 +10,8 @@ import re
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
-try:
-    import rjieba as _words
-except ImportError:  # no wheel for this machine: jieba itself, with the same dictionary, sixteen times slower
-    import jieba as _words  # type: ignore[no-redef]
+from huiyin_analyzer.model.folding import fold
+from huiyin_analyzer.model.words import cut
 
 _READ_CHARACTERS: Final = 200
 """How much of a text is read: what it is about stands at its beginning."""
@@ -54,8 +52,8 @@ def terms_of(subject: str, text: str) -> Terms:
 
 
 def tidy(subject: str, text: str) -> tuple[str, str]:
-    """A post without superfluous white space, as far as it is read."""
-    return " ".join(subject.split()), " ".join(text[: 2 * _READ_CHARACTERS].split())[:_READ_CHARACTERS]
+    """A post folded and without superfluous white space, as far as it is read."""
+    return fold(" ".join(subject.split())), fold(" ".join(text[: 2 * _READ_CHARACTERS].split())[:_READ_CHARACTERS])
 
 
 def terms_of_tidy(subject: str, text: str) -> Terms:
@@ -65,8 +63,8 @@ def terms_of_tidy(subject: str, text: str) -> Terms:
     """
     marks = _marks(text)
     subject, text = _MASKED_NAME.sub(" ", subject), _MASKED_NAME.sub(" ", text)
-    weights = dict.fromkeys([word for word in _words.cut(text) if len(word) > 1 and word not in _ASKING], 1.0)
-    for word in _words.cut(subject):
+    weights = dict.fromkeys([word for word in cut(text) if len(word) > 1 and word not in _ASKING], 1.0)
+    for word in cut(subject):
         if len(word) > 1 and word not in _ASKING:
             weights[word] = weights.get(word, 0.0) + _SUBJECT_WEIGHT
     return Terms(weights, marks)

@@ -22,11 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from huiyin_analyzer.model.text import best_topic
-
-try:
-    import rjieba as _words
-except ImportError:  # no wheel for this machine: jieba itself, with the same dictionary
-    import jieba as _words  # type: ignore[no-redef]
+from huiyin_analyzer.model.words import cut
 
 SPANS: Final = (80, 600)
 """How many characters each part has, from the beginning; what stands behind the longest is not read."""
@@ -145,7 +141,7 @@ class Occurrences:
         self.pairs: Integers = codes[within] << np.uint32(16) | codes[within + 1]
         self.pair_texts: Integers = self.character_texts[within]
         self.pair_places: Integers = self.character_places[within]
-        words = [list(_words.cut(text)) for text in texts]
+        words = [list(cut(text)) for text in texts]
         every = [word for found in words for word in found]
         ends = np.fromiter(accumulate(map(len, every)), dtype=np.int32, count=len(every))
         texts_of = np.repeat(np.arange(len(texts), dtype=np.int32), [len(found) for found in words])
