@@ -18,7 +18,9 @@ PLACES = [
     PlaceNode("云溪市"),
     PlaceNode("云溪市.东湖区"),
     PlaceNode("云溪市.东湖区.荷塘街道", ["荷塘"]),
+    PlaceNode("云溪市.东湖区.荷塘街道.碧水湾小区", ["碧水湾"]),
     PlaceNode("龙泉县"),
+    PlaceNode("龙泉县.新荷塘公寓"),
     PlaceNode("龙泉县.荷塘街道", ["荷塘"]),
 ]
 reader = Reader(TOPICS, PLACES)
@@ -50,29 +52,119 @@ def test_the_topic_is_that_of_the_surest_words(subject: str, text: str, topic: s
         ("小区超市关门", "我们城市的夜市很吵", ""),
         ("路灯坏了", "报修了，可是市里没人来", ""),
         ("停水", "，现在清河市临江县停水", "清河市.临江县"),
+        ("荷塘街道碧水湾漏水", "东湖区的荷塘街道", "云溪市.东湖区.荷塘街道.碧水湾小区"),
+        ("新荷塘公寓漏水", "龙泉县新荷塘公寓", "龙泉县.新荷塘公寓"),
+        ("龍泉縣荷塘街道停水", "", "龙泉县.荷塘街道"),
+        ("反映Ａ市Ａ３区违建", "", "A市.A3区"),
     ],
 )
 def test_places_are_read_by_the_gazetteer_and_by_their_pattern(subject: str, text: str, place: str) -> None:
     assert reader.read(subject, text).place == place
 
 
+def places(subject: str, text: str) -> list[str]:
+    return reader.evidence(subject, text, reader.read(subject, text)).places
+
+
 @pytest.mark.parametrize(
-    ("subject", "intent"),
+    ("subject", "text", "expected"),
     [
-        ("投诉夜间施工", Intent.COMPLAINT),
-        ("求助讨薪", Intent.HELP),
-        ("请问何时通车", Intent.QUESTION),
-        ("建议增设路灯", Intent.SUGGESTION),
-        ("表扬民警", Intent.THANKS),
-        ("路灯", Intent.NONE),
+        ("碧水湾和龙泉县都停水", "云溪市停水", ["云溪市.东湖区.荷塘街道.碧水湾小区", "龙泉县"]),
+        ("荷塘停水", "龙泉县的荷塘", ["龙泉县.荷塘街道"]),
+        ("A市A3区与A市A7县之间的路", "B市的车不走", ["A市.A3区", "A市.A7县", "B市"]),
+        ("清河市停水", "，在清河市临江县，在白石市也停水", ["清河市", "清河市.临江县", "白石市"]),
+        ("路灯坏了", "", []),
     ],
 )
-def test_the_intent_is_what_is_asked_for(subject: str, intent: Intent) -> None:
-    assert reader.read(subject, "").intent is intent
+def test_places_come_in_order_of_certainty(subject: str, text: str, expected: list[str]) -> None:
+    assert places(subject, text) == expected
+
+
+@given(
+    st.lists(
+        st.sampled_from(["碧水湾", "荷塘", "龙泉县", "云溪市", "，", "A市A3区", "新荷塘公寓", "在清河市"]), max_size=8
+    )
+)
+def test_the_first_place_is_that_of_the_post_and_none_lies_above_one_before_it(words: list[str]) -> None:
+    text = "".join(words)
+    reading, found = reader.read("", text), places("", text)
+    assert (found or [""])[0] == reading.place
+    above = [(a, b) for i, a in enumerate(found) for b in found[i:] if a != b and f"{a}.".startswith(f"{b}.")]
+    assert not above and len(found) == len(set(found))
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "intent"),
+    [
+        ("投诉夜间施工", "", Intent.COMPLAINT),
+        ("求助讨薪", "", Intent.HELP),
+        ("请问何时通车", "", Intent.QUESTION),
+        ("建议增设路灯", "", Intent.SUGGESTION),
+        ("表扬民警", "", Intent.THANKS),
+        ("路灯", "", Intent.NONE),
+        ("这条路还修吗", "", Intent.QUESTION),
+        ("楼下的垃圾没人收", "", Intent.COMPLAINT),
+        ("建议把噪音大的货车改道", "货车彻夜扰民，违规超速", Intent.SUGGESTION),
+        ("物业乱收费", "请问这合理吗？感谢领导百忙之中阅读，谢谢！", Intent.COMPLAINT),
+        ("感谢街道修好路灯", "", Intent.THANKS),
+        ("路灯一事", "上周投诉的路灯已经修好了，感谢你们", Intent.THANKS),
+        ("路灯一事", "路灯投诉至今没有得到解决，感谢阅读", Intent.COMPLAINT),
+        ("路灯一事", "路灯已经修好了，但是又坏了，投诉无果，谢谢", Intent.COMPLAINT),
+    ],
+)
+def test_the_intent_is_what_is_asked_for(subject: str, text: str, intent: Intent) -> None:
+    assert reader.read(subject, text).intent is intent
 
 
 def test_every_harm_described_is_read() -> None:
     assert reader.read("电梯坠楼", "有人受伤，还被骗了血汗钱").harm == Harm.LIFE | Harm.HEALTH | Harm.PROPERTY
+
+
+@pytest.mark.parametrize(
+    ("text", "harm"),
+    [
+        ("工地坍塌，有人受伤", Harm.LIFE | Harm.HEALTH),
+        ("幸好没有人员受伤", Harm.NONE),
+        ("未造成任何损失", Harm.NONE),
+        ("为防止火灾，请清理楼道", Harm.NONE),
+        ("商场的光污染", Harm.NONE),
+        ("请问社保怎么办理", Harm.NONE),
+        ("单位一直没有缴社保", Harm.LIVELIHOOD),
+        ("能不能用公积金买房", Harm.NONE),
+        ("公积金被停发", Harm.LIVELIHOOD),
+        ("商家不给退款", Harm.PROPERTY),
+        ("不知道在哪里，退款已经到了", Harm.NONE),
+    ],
+)
+def test_harm_that_is_denied_or_only_spoken_of_is_none(text: str, harm: Harm) -> None:
+    assert reader.read("", text).harm == harm
+
+
+def test_who_thanks_tells_of_a_harm_that_is_over() -> None:
+    assert reader.read("感谢消防队扑灭火灾", "").harm == Harm.NONE
+
+
+def test_the_words_that_say_so_are_told() -> None:
+    subject, text = "投訴夜間施工", "噪音扰民，没有人受伤，可是墙面开裂，还漏水"
+    found = reader.evidence(subject, text, reader.read(subject, text))
+    assert found.intent == ["投诉", "噪音", "扰民"]
+    assert found.harms == {Harm.PROPERTY: ["开裂", "漏水"]}
+
+
+@pytest.mark.parametrize(
+    ("subject", "words"),
+    [("这条路还修吗", ["吗"]), ("楼下垃圾没人收", ["垃圾"]), ("感谢修好路灯", ["感谢"]), ("希望有路灯", ["希望"])],
+)
+def test_an_intent_by_the_form_of_a_subject_is_explained_too(subject: str, words: list[str]) -> None:
+    assert reader.evidence(subject, "", reader.read(subject, "")).intent == words
+
+
+@given(st.text(max_size=60), st.text(max_size=300))
+def test_what_is_told_is_what_was_read(subject: str, text: str) -> None:
+    reading = reader.read(subject, text)
+    found = reader.evidence(subject, text, reading)
+    assert set(found.harms) == {harm for harm in Harm if harm & reading.harm}
+    assert bool(found.intent) == bool(reading.intent)
 
 
 @given(st.text(max_size=200), st.text(max_size=1000))
@@ -80,6 +172,10 @@ def test_reading_never_fails_and_is_a_function_of_the_text(subject: str, text: s
     first = reader.read(subject, text)
     assert first == Reader(TOPICS, PLACES).read(subject, text)
     assert first.terms == terms_of(subject, text)
+
+
+def test_characters_and_widths_make_no_difference() -> None:
+    assert reader.read("Ａ３区夜間施工擾民", "電梯壞了") == reader.read("A3区夜间施工扰民", "电梯坏了")
 
 
 def test_padding_makes_no_difference() -> None:
