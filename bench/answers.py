@@ -1,7 +1,12 @@
-"""How well past answers are found: a question's title alone is asked, its detail and its answer are indexed.
+"""How well past answers are found, and how often each check of replies fires on them.
 
-Keys: recall_1, the own answer comes first; recall_10, it is among the first ten. `folds` has recall_1 of five parts of
-the questions, to tell how far chance goes. EVAL_DATA= names a folder with replies.csv.
+A question's title alone is asked, its detail and its answer are indexed. Keys: recall_1, the own answer comes first;
+recall_10, it is among the first ten. `folds` has recall_1 of five parts of the questions, to tell how far chance goes.
+
+`checks` has for each check the share of answers that it tells of; `unanswered` the share of points that are told as
+unanswered: of the answer that the message got, of those answers that are longer than 150 characters, and of the answer
+to another message. SHOW=empty_phrase prints what a check told of, beside the line. EVAL_DATA= names a folder with
+replies.csv.
 """
 
 from __future__ import annotations
@@ -9,16 +14,25 @@ from __future__ import annotations
 import csv
 import json
 import os
+import sys
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+import huiyin_casework
+from huiyin_casework.model.checks import Checks, Draft, Finding, Place, parse_checks
+from huiyin_casework.model.points import Asked, points, unanswered
 from huiyin_casework.model.similar import AnswerIndex
+from huiyin_casework.personal import personal_spans
 
 from bench import texts
 
 _FOLDS = 5
 _FIRST = 10
+_LONG = 150
+_MOST = 1_000
+_POLICY = Path(huiyin_casework.__file__).parent / "data" / "replies.yaml"
 
 
 @dataclass(frozen=True)
@@ -60,6 +74,8 @@ def main() -> None:
         "folds": [round(_share(fold, 1), 4) for fold in folds],
         "index_us": round((built - started) / len(rows) * 1e6),
         "search_us": round((searched - built) / len(rows) * 1e6),
+        "checks": _checks(rows),
+        "unanswered": _unanswered(rows),
     }
     print(json.dumps(result, ensure_ascii=False))
 
@@ -72,6 +88,44 @@ def _rank(index: AnswerIndex, title: str, number: int) -> int:
 
 def _share(ranks: list[int], within: int) -> float:
     return sum(rank <= within for rank in ranks) / len(ranks)
+
+
+def _checks(rows: list[Replied]) -> dict[str, float]:
+    checks = Checks(parse_checks(_POLICY.read_text("utf-8")))
+    told: Counter[str] = Counter()
+    shown = os.environ.get("SHOW", "")
+    for row in rows:
+        found = checks.check(Draft(row.answer, {}), [_asked(row)], {"": personal_spans(row.answer)})
+        told.update({finding.kind.value for finding in found})
+        for finding in found:
+            if finding.kind == shown:
+                print(_shown(row, finding), file=sys.stderr)
+    return {kind: round(count / len(rows), 4) for kind, count in sorted(told.items())}
+
+
+def _shown(row: Replied, finding: Finding) -> str:
+    text = row.detail if finding.place == Place.INQUIRY else row.answer
+    return f"…{text[max(0, finding.start - 40) : finding.start]}【{text[finding.start : finding.end]}】".replace(
+        "\n", " "
+    )
+
+
+def _unanswered(rows: list[Replied]) -> dict[str, float]:
+    asked = [_asked(row) for row in rows]
+    counts = [len(points(each)) for each in asked]
+    own = [len(unanswered([each], [row.answer], _MOST)) for each, row in zip(asked, rows, strict=True)]
+    turned = [*rows[len(rows) // 2 :], *rows[: len(rows) // 2]]
+    other = [len(unanswered([each], [row.answer], _MOST)) for each, row in zip(asked, turned, strict=True)]
+    long = [at for at, row in enumerate(rows) if len(row.answer) > _LONG]
+    return {
+        "own": round(sum(own) / sum(counts), 4),
+        "own_long": round(sum(own[at] for at in long) / sum(counts[at] for at in long), 4),
+        "other": round(sum(other) / sum(counts), 4),
+    }
+
+
+def _asked(row: Replied) -> Asked:
+    return Asked("", row.title, row.detail)
 
 
 if __name__ == "__main__":

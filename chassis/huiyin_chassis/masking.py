@@ -6,7 +6,8 @@ A prefilter passes over the texts that hold none, which are most; amounts, dates
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Final
 
 PHONE: Final = "〔电话〕"
@@ -66,38 +67,44 @@ _MARK_OF: Final = {
 }
 
 
-def mask_text(text: str) -> str:
-    """The text with fixed marks in place of what identifies people."""
+@dataclass(frozen=True, slots=True)
+class Identifying:
+    """Where a text identifies somebody, in characters, and the mark that stands for it."""
+
+    start: int
+    end: int
+    mark: str
+
+
+def identifying(text: str) -> Iterator[Identifying]:
+    """What identifies people in a text, in its order."""
     if _DIGITS.search(text) is None and not any(mark in text for mark in _MARKS):
-        return text
+        return
     narrow = text.translate(_NARROW)
-    parts: list[str] = []
-    last = 0
     match = _ANY.search(narrow)
     while match is not None:
         if match.lastgroup == "bank" and not _passes_luhn(re.sub(r"\D", "", match["bank"])):
             # Not a card; what looked like one may be a telephone number behind another number.
             match = _ANY_BUT_BANK.search(narrow, match.start())
             continue
-        start, mark = _mark(match)
-        parts += (text[last:start], mark)
-        last = match.end()
-        match = _ANY.search(narrow, last)
-    if not parts:
-        return text
-    parts.append(text[last:])
-    return "".join(parts)
+        kind = str(match.lastgroup)
+        yield Identifying(match.start(kind), match.end(), _MARK_OF[kind])
+        match = _ANY.search(narrow, match.end())
+
+
+def mask_text(text: str) -> str:
+    """The text with fixed marks in place of what identifies people."""
+    parts: list[str] = []
+    last = 0
+    for found in identifying(text):
+        parts += (text[last : found.start], found.mark)
+        last = found.end
+    return "".join((*parts, text[last:])) if parts else text
 
 
 def mask_texts(texts: Iterable[str]) -> list[str]:
     """mask_text of each."""
     return [mask_text(text) for text in texts]
-
-
-def _mark(match: re.Match[str]) -> tuple[int, str]:
-    """Where the masked part of a match begins, and what stands there instead."""
-    kind = str(match.lastgroup)
-    return match.start(kind), _MARK_OF[kind]
 
 
 def _passes_luhn(digits: str) -> bool:
