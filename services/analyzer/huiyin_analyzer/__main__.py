@@ -1,7 +1,8 @@
-"""Wires the analyzer together: python -m huiyin_analyzer [serve|migrate]."""
+"""Wires the analyzer together: python -m huiyin_analyzer [serve|migrate|rebuild]."""
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 from huiyin.analyzer.v1 import analyzer_service_pb2
@@ -19,9 +20,11 @@ from huiyin_chassis.server import Server, Service
 
 from huiyin_analyzer.config import AnalyzerSettings
 from huiyin_analyzer.holds import Holds
+from huiyin_analyzer.rebuilding import rebuild
 from huiyin_analyzer.service import AnalyzerServicer
 from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
+from huiyin_analyzer.store.regroupings import POSTS_CONSUMER
 from huiyin_analyzer.trainings import Trainings
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
@@ -44,7 +47,7 @@ async def serve(settings: AnalyzerSettings) -> None:
     analysis, feed = Analysis(policies), Feed(store)
     consumer = Consumer(
         store,
-        "collector.posts",
+        POSTS_CONSUMER,
         watch=lambda cursor: collector.WatchPosts(
             WatchPostsRequest(cursor=cursor, kinds=_KINDS), metadata=client.metadata(signer.own_token())
         ),
@@ -82,5 +85,15 @@ async def serve(settings: AnalyzerSettings) -> None:
     )
 
 
+def _rebuild(settings: AnalyzerSettings, arguments: list[str]) -> None:
+    asyncio.run(rebuild(AnalyzerStore(settings.database_url)))
+
+
 if __name__ == "__main__":
-    process.main("analyzer", AnalyzerSettings, serve, lambda settings: migrate(settings.database_url, MIGRATIONS))
+    process.main(
+        "analyzer",
+        AnalyzerSettings,
+        serve,
+        lambda settings: migrate(settings.database_url, MIGRATIONS),
+        {"rebuild": _rebuild},
+    )

@@ -11,7 +11,8 @@ from huiyin_chassis.bulk import update_many
 from huiyin_chassis.store import Tx
 
 from huiyin_analyzer import resources, store
-from huiyin_analyzer.model.assessment import Grading, grade_that_holds, parse_grading
+from huiyin_analyzer.model.assessment import Grading, Override, Verdict, grade_that_holds, parse_grading
+from huiyin_analyzer.model.events import Event
 from huiyin_analyzer.store import EVENTS, assessments
 
 
@@ -19,6 +20,25 @@ from huiyin_analyzer.store import EVENTS, assessments
 def compiled(body: str) -> Grading:
     """A grading policy; the last few are kept, since checking one takes milliseconds."""
     return parse_grading(body)
+
+
+def judge(
+    event: Event, grading: Grading, policy_version: int, decision: Override | None
+) -> tuple[Verdict, dict[str, object]]:
+    """What a policy, and a decision of people, make of an event's figures; and the columns that follow from them."""
+    verdict = grading.assess(grading.figures(event.figures(), event.sources))
+    columns: dict[str, object] = {
+        "topic": event.topic,
+        "place": event.place,
+        "grade": grade_that_holds(verdict, decision),
+        "policy_version": policy_version,
+        "override_number": decision.number if decision else 0,
+        "post_count": event.posts,
+        "inquiry_count": event.inquiries,
+        "first_publish_time": event.times[0],
+        "last_publish_time": event.times[-1],
+    }
+    return verdict, columns
 
 
 def regrade(tx: Tx, event_ids: Sequence[str], grading: Grading, policy_version: int) -> None:

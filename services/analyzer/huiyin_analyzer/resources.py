@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.analyzer.v1 import assessment_pb2, event_pb2, topic_model_pb2
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2, topic_model_pb2
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import Row
 
 from huiyin_analyzer.model.assessment import FIGURES, Override, Verdict, grade_that_holds
+from huiyin_analyzer.model.regrouping import Kind
 
 
 def assessment(verdict: Verdict, policy_version: int, decision: Override | None = None) -> assessment_pb2.Assessment:
@@ -64,6 +66,9 @@ def event(
         update_time=time(row.update_time),
         drill=row.drill,
         hold=row.hold,
+        merged_into=event_name(row.merged_into),
+        split_from=event_name(row.split_from),
+        echo_of=event_name(row.echo_of),
         revision=row.revision,
         assessment=judged,
     )
@@ -77,6 +82,7 @@ def membership(row: Row[Any] | Any, *, with_text: bool) -> event_pb2.Membership:
     return event_pb2.Membership(
         name=f"memberships/{row.id}",
         event=f"events/{row.event_id}",
+        previous_event=event_name(row.previous_event_id),
         post=f"posts/{row.id}",
         source=row.source,
         external_id=row.external_id,
@@ -103,9 +109,30 @@ def topic_model(row: Row[Any], active: int) -> topic_model_pb2.TopicModel:
     )
 
 
+def regrouping(row: Row[Any]) -> regrouping_pb2.Regrouping:
+    """A regrouping from its row."""
+    return regrouping_pb2.Regrouping(
+        name=f"regroupings/{row.number}",
+        kind=row.kind,
+        state=row.state,
+        event=f"events/{row.event_id}",
+        target_event=f"events/{row.target_id}",
+        posts=[] if row.kind == Kind.MERGE else [f"posts/{post_id}" for post_id in json.loads(row.posts)],
+        reason=row.reason,
+        author=row.author,
+        create_time=time(row.create_time),
+        drill=row.drill,
+    )
+
+
 def time(micros: int) -> Timestamp:
     """A timestamp of microseconds since the epoch."""
     return micros_to_timestamp(micros)
+
+
+def event_name(event_id: str) -> str:
+    """events/… of an id, "" of none."""
+    return f"events/{event_id}" if event_id else ""
 
 
 def topic_name(path: str) -> str:

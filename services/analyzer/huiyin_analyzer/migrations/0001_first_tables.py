@@ -48,6 +48,9 @@ def upgrade() -> None:
         sa.Column("update_time", sa.BigInteger(), nullable=False),
         sa.Column("drill", sa.Boolean(), nullable=False),
         sa.Column("hold", sa.Integer(), nullable=False),
+        sa.Column("merged_into", sa.Text(), nullable=False),
+        sa.Column("split_from", sa.Text(), nullable=False),
+        sa.Column("echo_of", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
@@ -56,6 +59,14 @@ def upgrade() -> None:
     op.create_index("events_by_policy", "events", ["policy_version"], unique=False)
     op.create_index("events_by_size", "events", [sa.literal_column("post_count DESC"), "id"], unique=False)
     op.create_index("events_by_topic", "events", ["topic"], unique=False)
+    op.create_index(
+        "events_merged",
+        "events",
+        ["merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into <> ''"),
+        postgresql_where=sa.text("merged_into <> ''"),
+    )
     op.create_table(
         "feed",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
@@ -76,6 +87,12 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("grade_overrides_by_event", "grade_overrides", ["event_id", "number"], unique=False)
+    op.create_table(
+        "kept_holds",
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("hold", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("event_id"),
+    )
     op.create_table(
         "operations",
         sa.Column("name", sa.Text(), nullable=False),
@@ -148,6 +165,8 @@ def upgrade() -> None:
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("joined_event_id", sa.Text(), nullable=False),
+        sa.Column("previous_event_id", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("subject", sa.Text(), nullable=False),
@@ -167,6 +186,26 @@ def upgrade() -> None:
         sa.UniqueConstraint("number"),
     )
     op.create_index("posts_by_event", "posts", ["event_id", "number"], unique=False)
+    op.create_table(
+        "regroupings",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("target_id", sa.Text(), nullable=False),
+        sa.Column("posts", sa.Text(), nullable=False),
+        sa.Column("after_number", sa.BigInteger(), nullable=False),
+        sa.Column("applied", sa.Boolean(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("regroupings_by_event", "regroupings", ["event_id"], unique=False)
+    op.create_index("regroupings_by_state", "regroupings", ["state", "number"], unique=False)
+    op.create_index("regroupings_by_target", "regroupings", ["target_id"], unique=False)
     op.create_table(
         "requests",
         sa.Column("subject", sa.Text(), nullable=False),

@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
@@ -32,8 +33,11 @@ ONE_MATTER: Final = 0.5
 """Above it two events are one."""
 COOLING: Final = 180 * 86_400_000_000
 """So long after its last post an event is closed, in microseconds."""
-_REVIEWED_GROWTH: Final = 1.25
+REVIEWED_GROWTH: Final = 1.25
 """An event is looked at for repair whenever it has grown by so much."""
+
+_ACTIVE: Final = 14 * 86_400_000_000
+"""So long after its last post an event is active, in microseconds."""
 
 _ELSEWHERE: Final = 0.4
 """What the likeness loses where every post of an event speaks of another place."""
@@ -60,6 +64,21 @@ _WEIGHT = itemgetter(0)
 
 Placed = tuple[Terms, str, int]
 """The terms of a post, its place, and when it was published (microseconds since the epoch)."""
+
+
+class Activity(StrEnum):
+    """How lately people spoke of an event."""
+
+    ACTIVE = "active"
+    COOLED = "cooled"
+    CLOSED = "closed"
+
+
+def activity(last: int, now: int) -> Activity:
+    """That of an event whose last post was published at `last`; both in microseconds since the epoch."""
+    if now - last <= _ACTIVE:
+        return Activity.ACTIVE
+    return Activity.COOLED if now - last <= COOLING else Activity.CLOSED
 
 
 class Joined(NamedTuple):
@@ -149,6 +168,11 @@ class Joiner:
         for terms, place, time in posts:
             weights = self._weigh(terms.weights, place)
             self._add(event, weights, _square(weights), terms.marks, place, time)
+
+    def size(self, event: str) -> int:
+        """How many posts an event has; 0 where it is not known."""
+        centre = self._centres.get(event)
+        return centre.posts if centre else 0
 
     def neighbours(self, event: str) -> list[str]:
         """The events that are one with this, the likeliest first; a few at most."""
@@ -297,7 +321,7 @@ def _square(weights: Mapping[str, int]) -> int:
 
 def _steps(posts: int) -> int:
     """How often an event of so many posts has grown by a part of its size."""
-    return int(math.log(posts) / math.log(_REVIEWED_GROWTH) + 1e-9)
+    return int(math.log(posts) / math.log(REVIEWED_GROWTH) + 1e-9)
 
 
 def _likeness(weights: dict[str, int], square: int, centre: _Centre) -> float:

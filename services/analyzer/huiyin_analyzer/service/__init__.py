@@ -9,6 +9,7 @@ from huiyin_chassis.policies import Policies
 from huiyin_analyzer.service.assessments import AssessmentMethods
 from huiyin_analyzer.service.policies import PolicyMethods
 from huiyin_analyzer.service.reach import ReachMethods
+from huiyin_analyzer.service.regroupings import RegroupingMethods
 from huiyin_analyzer.service.search import SearchMethods
 from huiyin_analyzer.service.topic_models import TopicModelMethods
 from huiyin_analyzer.service.trees import TreeMethods
@@ -19,6 +20,7 @@ from huiyin_analyzer.trainings import Trainings
 class AnalyzerServicer(
     AssessmentMethods,
     ReachMethods,
+    RegroupingMethods,
     SearchMethods,
     TreeMethods,
     PolicyMethods,

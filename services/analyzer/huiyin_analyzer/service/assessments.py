@@ -6,9 +6,8 @@ from typing import Any
 
 from huiyin.analyzer.v1 import assessment_pb2, event_pb2
 from huiyin_chassis.clock import timestamp_to_micros
-from huiyin_chassis.errors import Aborted, InvalidArgument, NotFound
+from huiyin_chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound
 from huiyin_chassis.identity import current_principal
-from huiyin_chassis.masking import mask_text
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection
@@ -16,7 +15,7 @@ from sqlalchemy import Connection
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.grades import compiled, regrade
 from huiyin_analyzer.model.assessment import MINIMUMS, Grading, Verdict, evidence, nearest
-from huiyin_analyzer.service.events import EventMethods
+from huiyin_analyzer.service.events import EventMethods, as_of_now, reason_of
 from huiyin_analyzer.store import assessments
 
 _MOST_DECISIONS = 100
@@ -31,12 +30,14 @@ class AssessmentMethods(EventMethods):
     async def OverrideGrade(self, request: assessment_pb2.OverrideGradeRequest, context: Any) -> event_pb2.Event:
         """Keeps a decision, and grades the event by it at once."""
         # Whether the caller may know of the event is decided where events are read.
-        name = (await self.GetEvent(event_pb2.GetEventRequest(name=request.name), context)).name
+        event = await self.GetEvent(event_pb2.GetEventRequest(name=request.name), context)
+        if event.merged_into:
+            text = f"{event.name} was merged into {event.merged_into}; decide on that"
+            raise FailedPrecondition("EVENT_MERGED", text, event=event.merged_into)
+        name = event.name
         event_id = name.removeprefix(_EVENTS)
         subject = current_principal().subject
-        reason = mask_text(request.reason.strip())
-        if not reason:
-            raise InvalidArgument("reason", "is required; say in a sentence why", "REQUIRED")
+        reason = reason_of(request.reason)
         expire_time = timestamp_to_micros(request.expire_time) if request.HasField("expire_time") else None
 
         def write(tx: Tx) -> event_pb2.Event:
@@ -53,7 +54,7 @@ class AssessmentMethods(EventMethods):
             )
             policy = self._policies.active(tx.connection, "grading")
             regrade(tx, [event_id], compiled(policy.body), policy.version)
-            return resources.event(store.events_by_id(tx.connection, [event_id])[event_id])
+            return as_of_now(store.events_by_id(tx.connection, [event_id])[event_id])
 
         return await self._store.write_once(
             request.request_id, "OverrideGrade", request, write, event_pb2.Event, subject=subject

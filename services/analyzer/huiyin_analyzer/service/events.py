@@ -8,7 +8,8 @@ from typing import Any
 from google.protobuf.message import Message
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.type.v1 import feed_pb2, grade_pb2
-from huiyin_chassis.errors import NotFound
+from huiyin_chassis import clock
+from huiyin_chassis.errors import InvalidArgument, NotFound
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.filters import (
     Compare,
@@ -24,13 +25,15 @@ from huiyin_chassis.filters import (
 )
 from huiyin_chassis.identity import Principal, current_principal
 from huiyin_chassis.ids import uuid7
+from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page, total
 from huiyin_chassis.store import Tx
-from sqlalchemy import ColumnElement, Connection, and_, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select, true, update
 
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.holds import hold_posts
-from huiyin_analyzer.store import EVENTS, POSTS, AnalyzerStore
+from huiyin_analyzer.model.joining import Activity, activity
+from huiyin_analyzer.store import EVENTS, KEPT_HOLDS, POSTS, AnalyzerStore
 
 _EVENT_FIELDS: dict[str, Compare] = {
     "grade": enum_field(EVENTS.c.grade, grade_pb2.Grade, "GRADE_"),
@@ -52,6 +55,13 @@ _EVENT_ORDERS: dict[str, ColumnElement[Any]] = {
 }
 
 
+_ACTIVITIES = {
+    Activity.ACTIVE: event_pb2.EVENT_ACTIVITY_ACTIVE,
+    Activity.COOLED: event_pb2.EVENT_ACTIVITY_COOLED,
+    Activity.CLOSED: event_pb2.EVENT_ACTIVITY_CLOSED,
+}
+
+
 class EventMethods:
     """What the service does with events."""
 
@@ -67,14 +77,15 @@ class EventMethods:
             row = connection.execute(select(EVENTS).where(EVENTS.c.id == event_id, reach)).one_or_none()
             if row is None:
                 raise NotFound(request.name)
-            return resources.event(row)
+            return as_of_now(row)
 
         return await self._store.read(read)
 
     async def ListEvents(self, request: event_pb2.ListEventsRequest, context: Any) -> event_pb2.ListEventsResponse:
         """Events within the caller's reach."""
         principal = current_principal()
-        query = select(EVENTS).where(compile_filter(request.filter, _EVENT_FIELDS), within_reach(principal))
+        there = EVENTS.c.merged_into == ""
+        query = select(EVENTS).where(there, compile_filter(request.filter, _EVENT_FIELDS), within_reach(principal))
         order = [*parse_order(request.order_by, _EVENT_ORDERS, "post_count desc"), (EVENTS.c.id, False)]
 
         def read(connection: Connection) -> event_pb2.ListEventsResponse:
@@ -87,7 +98,7 @@ class EventMethods:
                 binding=("events", request.filter, scope_of(principal)),
             )
             return event_pb2.ListEventsResponse(
-                events=map(resources.event, found.rows),
+                events=map(as_of_now, found.rows),
                 next_page_token=found.next_page_token,
                 total_size=total(connection, query),
                 cursor=self._feed.head(connection),
@@ -137,6 +148,8 @@ class EventMethods:
             changed = [row for row in store.holds_of(tx.connection, ids) if row.hold != request.hold]
             for chunk in store.chunks(row.id for row in changed):
                 tx.execute(update(EVENTS).where(EVENTS.c.id.in_(chunk)).values(hold=request.hold))
+            for chunk in store.chunks(ids):
+                tx.execute(update(KEPT_HOLDS).where(KEPT_HOLDS.c.event_id.in_(chunk)).values(hold=request.hold))
             # Between open and assigned nothing changes for the posts.
             passed_on = [row.id for row in changed if bool(row.hold) != bool(request.hold)]
             if passed_on:
@@ -167,6 +180,21 @@ class EventMethods:
             yield batch
 
 
+def reason_of(text: str) -> str:
+    """A reason that somebody gave, masked."""
+    reason = mask_text(text.strip())
+    if not reason:
+        raise InvalidArgument("reason", "is required; say in a sentence why", "REQUIRED")
+    return reason
+
+
+def as_of_now(row: Row[Any]) -> event_pb2.Event:
+    """An event with how lately people spoke of it."""
+    message = resources.event(row)
+    message.activity = _ACTIVITIES[activity(row.last_publish_time, clock.micros(clock.now()))]
+    return message
+
+
 def scope_of(principal: Principal) -> object:
     """What of a principal a page token is bound to."""
     return None if principal.everywhere else (principal.places, principal.topics)
@@ -191,11 +219,11 @@ def _join_texts(connection: Connection, changes: Sequence[feed_pb2.Change]) -> N
 
     Both are what people wrote: change rows do not keep them, so that a purge destroys them everywhere.
     """
-    events: dict[str, list[feed_pb2.Change]] = {}
-    posts: dict[str, list[feed_pb2.Change]] = {}
+    named: dict[str, dict[str, list[feed_pb2.Change]]] = {"events": {}, "memberships": {}, "regroupings": {}}
     for change in changes:
         collection, _, found = change.name.partition("/")
-        (events if collection == "events" else posts).setdefault(found, []).append(change)
+        named[collection].setdefault(found, []).append(change)
+    events, posts = named["events"], named["memberships"]
     titles = select(EVENTS.c.id, EVENTS.c.title)
     for chunk in store.chunks(events):
         for event_id, title in connection.execute(titles.where(EVENTS.c.id.in_(chunk))):

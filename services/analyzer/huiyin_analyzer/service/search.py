@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, func, select
 
 from huiyin_analyzer import resources
 from huiyin_analyzer.model.search import Marker, Piece, Query, QueryError, fact_token, parse
-from huiyin_analyzer.service.events import scope_of, within_reach
+from huiyin_analyzer.service.events import as_of_now, scope_of, within_reach
 from huiyin_analyzer.store import EVENTS, SEARCH_POSTS, AnalyzerStore, search
 from huiyin_analyzer.store.search import LOOKED_AT, ROW, Wanted
 
@@ -167,7 +167,7 @@ def _hits_by_row(
 def _hit(post: Row[Any], event: Row[Any], marker: Marker) -> search_pb2.MembershipHit:
     return search_pb2.MembershipHit(
         membership=resources.membership(post, with_text=True),
-        event=resources.event(event),
+        event=as_of_now(event),
         subject=_pieces(marker.whole(post.subject)),
         snippet=_pieces(marker.snippet(post.text)),
     )

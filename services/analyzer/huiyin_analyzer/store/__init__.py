@@ -26,10 +26,12 @@ from sqlalchemy import (
     Row,
     Table,
     Text,
+    delete,
     func,
     insert,
     or_,
     select,
+    text,
     update,
 )
 
@@ -45,6 +47,9 @@ POSTS = Table(
     # Its place in the order in which posts were joined; the joiner is a function of that order.
     Column("number", BigInteger, nullable=False, unique=True),
     Column("event_id", Text, nullable=False),
+    # Of a post that was moved: the event that it joined at first, and the one it belonged to before; "" of another.
+    Column("joined_event_id", Text, nullable=False),
+    Column("previous_event_id", Text, nullable=False),
     Column("source", Text, nullable=False),
     Column("external_id", Text, nullable=False),
     Column("subject", Text, nullable=False),
@@ -85,11 +90,21 @@ EVENTS = Table(
     Column("update_time", BigInteger, nullable=False),
     Column("drill", Boolean, nullable=False),
     Column("hold", Integer, nullable=False),
+    # The event that took its posts over, the one that its first posts were split from, the closed one that it echoes.
+    Column("merged_into", Text, nullable=False),
+    Column("split_from", Text, nullable=False),
+    Column("echo_of", Text, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("events_by_grade", "grade"),
     Index("events_by_policy", "policy_version"),
     Index("events_by_place", "place"),
     Index("events_by_topic", "topic"),
+    Index(
+        "events_merged",
+        "merged_into",
+        sqlite_where=text("merged_into <> ''"),
+        postgresql_where=text("merged_into <> ''"),
+    ),
 )
 
 # As listings go through it: the largest first, of equals by id.
@@ -133,6 +148,40 @@ TOPIC_CHOICES = Table(
     Column("author", Text, nullable=False),
     Column("create_time", BigInteger, nullable=False),
     sqlite_autoincrement=True,
+)
+
+REGROUPINGS = Table(
+    "regroupings",
+    METADATA,
+    # What was merged, moved and split, in its order, and what the analyzer proposes. Kept for good: together with the
+    # posts in their order it says which post belongs to which event.
+    Column("number", Id, primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    Column("event_id", Text, nullable=False),
+    Column("target_id", Text, nullable=False),
+    # JSON list of the posts that move; of a merge that is only proposed, none.
+    Column("posts", Text, nullable=False),
+    # It came after the post of this number and before the next.
+    Column("after_number", BigInteger, nullable=False),
+    # False after a rebuild began, until it is carried out anew.
+    Column("applied", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Column("drill", Boolean, nullable=False),
+    Index("regroupings_by_state", "state", "number"),
+    Index("regroupings_by_event", "event_id"),
+    Index("regroupings_by_target", "target_id"),
+    sqlite_autoincrement=True,
+)
+
+KEPT_HOLDS = Table(
+    "kept_holds",
+    METADATA,
+    # What casework asked of events before a rebuild began; each is taken over by its event as that opens again.
+    Column("event_id", Text, primary_key=True),
+    Column("hold", Integer, nullable=False),
 )
 
 TOPICS = Table(
@@ -274,6 +323,17 @@ def holds_of(connection: Connection, ids: Iterable[str]) -> list[Row[str, int]]:
     """(id, hold) of events, of those that are there."""
     query = select(EVENTS.c.id, EVENTS.c.hold)
     return [row for chunk in chunks(ids) for row in connection.execute(query.where(EVENTS.c.id.in_(chunk)))]
+
+
+def kept_holds(connection: Connection) -> dict[str, int]:
+    """The holds of events before a rebuild that did not open again yet."""
+    return {row.event_id: row.hold for row in connection.execute(select(KEPT_HOLDS))}
+
+
+def take_over_holds(tx: Tx, event_ids: Iterable[str]) -> None:
+    """Events that opened again have their holds themselves."""
+    for chunk in chunks(event_ids):
+        tx.execute(delete(KEPT_HOLDS).where(KEPT_HOLDS.c.event_id.in_(chunk)))
 
 
 def post_ids_of(connection: Connection, event_ids: Sequence[str]) -> list[str]:

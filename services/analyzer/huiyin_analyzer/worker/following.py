@@ -1,10 +1,12 @@
-"""Following the collector: reads each new post, joins it to its event, grades the event."""
+"""Following the collector: reads each new post, joins it to its event, grades the event, repairs what is amiss."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,14 +24,20 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, or_, select, update
 
 from huiyin_analyzer import resources, store
+from huiyin_analyzer.grades import judge
 from huiyin_analyzer.holds import hold_posts
 from huiyin_analyzer.model import terms
-from huiyin_analyzer.model.assessment import Grading, Override, Verdict, grade_that_holds, parse_grading
+from huiyin_analyzer.model.assessment import Grading, Override, Verdict, parse_grading
 from huiyin_analyzer.model.events import Event, Post
-from huiyin_analyzer.model.joining import Joiner
-from huiyin_analyzer.model.terms import terms_of
-from huiyin_analyzer.model.text import Harm, Intent, PlaceNode, Reader, Reading
-from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, search
+from huiyin_analyzer.model.joining import Joined
+from huiyin_analyzer.model.regrouping import Regrouping
+from huiyin_analyzer.model.terms import NO_TERMS
+from huiyin_analyzer.model.text import PlaceNode, Reader, Reading
+from huiyin_analyzer.model.titles import title
+from huiyin_analyzer.regrouping import Rules
+from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, regroupings, search
+from huiyin_analyzer.worker.repairing import Repairs
+from huiyin_analyzer.worker.state import State, kept_terms
 
 log = structlog.get_logger(__name__)
 
@@ -40,20 +48,10 @@ _Row = dict[str, object]
 _Judged = tuple[bytes, bytes]
 """A serialized Assessment, and an Event that holds nothing else."""
 
-_TITLE_CHARACTERS = 60
 _DAY = 86_400_000_000
 _EVENT = event_pb2.Event.DESCRIPTOR.full_name
 _UNJUDGED = assessment_pb2.Assessment()
 _REMEMBERED = 10_000
-
-
-@dataclass
-class _State:
-    """What is in memory: a function of the posts that are stored, in their order."""
-
-    joiners: dict[bool, Joiner] = field(default_factory=lambda: {False: Joiner(), True: Joiner()})
-    events: dict[str, Event] = field(default_factory=dict)
-    numbered: int = 0
 
 
 @dataclass
@@ -71,7 +69,8 @@ class Analysis:
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
-        self._state: _State | None = None
+        self._state: State | None = None
+        self._unapplied: deque[Regrouping] = deque()
         self._book: RuleBook | None = None
         self._reader = Reader()
         self._grading = Grading(())
@@ -92,12 +91,32 @@ class Analysis:
     def take(self, tx: Tx, posts: Sequence[Told], effect: Callable[[str], str]) -> None:
         """Takes posts over in their order. `effect`: the request id of what another service is told, by its step."""
         self._follow_rules(tx.connection)
-        state = self._state or self._load(tx.connection)
-        self._state = state
-        policy = self._book.policy if self._book else 0
-        batch = _Batch(tx, state, self._reader, self._grading, policy, self._decisions, self._judged)
-        batch.apply(posts, effect)
-        self.destroyed_texts |= batch.destroyed_texts
+        state = self._state
+        if state is None:
+            state = self._state = State.load(tx.connection)
+            self._unapplied = deque(regroupings.unapplied(tx.connection))
+        else:
+            state.catch_up(tx.connection)
+            if state.kept_holds:
+                state.kept_holds = store.kept_holds(tx.connection)
+        rules = Rules(self._grading, self._book.policy if self._book else 0, self._decisions)
+        repairs = Repairs(tx, state, rules)
+        done = 0
+        while done < len(posts):
+            self._apply_again(repairs, state)
+            through = self._unapplied[0].after if self._unapplied else None
+            batch = _Batch(tx, state, self._reader, rules, self._judged, repairs, through)
+            taken = batch.apply(posts[done:], partial(_effect, effect, done))
+            done += taken
+            self.destroyed_texts |= batch.destroyed_texts
+            if batch.amiss:
+                repairs.repair(*batch.amiss)
+        self._apply_again(repairs, state)
+
+    def _apply_again(self, repairs: Repairs, state: State) -> None:
+        """Carries out what was regrouped before a rebuild, each at its place between the posts."""
+        while self._unapplied and self._unapplied[0].after <= state.numbered:
+            repairs.apply_again(self._unapplied.popleft())
 
     def _follow_rules(self, connection: Connection) -> None:
         book = store.rule_book(connection)
@@ -114,71 +133,60 @@ class Analysis:
         self._book = book
         log.info("analysis.rules_loaded", trees=book.trees, policy=book.policy)
 
-    @staticmethod
-    def _load(connection: Connection) -> _State:
-        state = _State()
-        for row in store.joined_posts(connection):
-            joined_by = terms.load(row.terms) if row.terms else terms_of(row.subject, row.text)
-            state.joiners[row.drill].add(joined_by, row.event_id, row.place, row.publish_time)
-            event = state.events.setdefault(row.event_id, Event(row.event_id))
-            event.count(
-                Post(
-                    row.publish_time,
-                    row.source,
-                    row.expects_answer,
-                    row.votes,
-                    row.voice_day,
-                    row.topic,
-                    row.place,
-                    Intent(row.intent),
-                    Harm(row.harm),
-                )
-            )
-            state.numbered = row.number
-        log.info("analysis.loaded", posts=state.numbered, events=len(state.events))
-        return state
-
 
 class _Batch:
-    """One batch of changes: what is told goes out in the order of the feed, rows are written in bulk at the end."""
+    """A run of changes: what is told goes out in the order of the feed, rows are written in bulk at the end.
+
+    It ends early after a post whose event is amiss (`amiss`: the event, and whether it is a rehearsed one), and, where
+    `through` is given, after so many posts: what happens there needs the rows.
+    """
 
     def __init__(
         self,
         tx: Tx,
-        state: _State,
+        state: State,
         reader: Reader,
-        grading: Grading,
-        policy_version: int,
-        decisions: Mapping[str, Override],
+        rules: Rules,
         judged: dict[tuple[tuple[str, float], ...], _Judged],
+        repairs: Repairs,
+        through: int | None,
     ) -> None:
         self._tx = tx
         self._state = state
         self._reader = reader
-        self._grading = grading
-        self._policy_version = policy_version
-        self._decisions = decisions
+        self._rules = rules
         self._judged = judged
+        self._repairs = repairs
+        self._through = through
         self._known: dict[str, _Row] = {}
         self._new: dict[str, _Row] = {}
         self._events: dict[str, Row[Any]] = {}
         self._touched: dict[str, _Touched] = {}
+        self.amiss: tuple[str, bool] | None = None
         self.destroyed_texts = False
 
-    def apply(self, posts: Sequence[Told], effect: Callable[[str], str]) -> None:
-        """Applies what was told in its order."""
+    def apply(self, posts: Sequence[Told], effect: Callable[[str], str]) -> int:
+        """Applies what was told in its order, as far as the run goes; returns how far."""
         ids = [post.name.removeprefix("posts/") for _, post in posts]
         known = store.known_posts(self._tx.connection, ids)
         self._known = {post_id: dict(row._mapping) for post_id, row in known.items()}
-        readings: dict[str, tuple[str, Reading]] = {}
+        readings: dict[str, tuple[Joined, Reading]] = {}
+        taken = 0
         for post_id, (kind, post) in zip(ids, posts, strict=True):
+            taken += 1
             # A post without any text was purged since; there is nothing to read, and its purge follows.
             if kind == "post.created" and post_id not in known and (post.subject or post.text):
                 readings[post_id] = self._join(post_id, post)
-        # Only now is it known which events the batch touches; they are fetched in one go.
-        touched = [event_id for event_id, _ in readings.values()] + [row.event_id for row in known.values()]
+                joined = readings[post_id][0]
+                if joined.review and self._through is None and self._repairs.wanted(joined.event, post.drill):
+                    self.amiss = (joined.event, post.drill)
+                    break
+                if self._state.numbered + len(readings) == self._through:
+                    break
+        # Only now is it known which events the run touches; they are fetched in one go.
+        touched = [joined.event for joined, _ in readings.values()] + [row.event_id for row in known.values()]
         self._events = store.events_by_id(self._tx.connection, touched)
-        for post_id, (kind, post) in zip(ids, posts, strict=True):
+        for post_id, (kind, post) in zip(ids[:taken], posts[:taken], strict=True):
             if kind == "post.created" and post_id in readings:
                 self._count(post_id, post, *readings.pop(post_id))
             elif kind == "post.updated":
@@ -186,14 +194,14 @@ class _Batch:
             elif kind == "post.purged":
                 self._purge(post_id)
         self._finish(effect)
+        return taken
 
-    def _join(self, post_id: str, post: post_pb2.Post) -> tuple[str, Reading]:
+    def _join(self, post_id: str, post: post_pb2.Post) -> tuple[Joined, Reading]:
         reading = self._reader.read(post.subject, post.text)
-        new_id = derived_id("event", post_id)
-        time = timestamp_to_micros(post.publish_time)
-        return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place, time).event, reading
+        new_id, time = derived_id("event", post_id), timestamp_to_micros(post.publish_time)
+        return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place, time), reading
 
-    def _count(self, post_id: str, post: post_pb2.Post, event_id: str, reading: Reading) -> None:
+    def _count(self, post_id: str, post: post_pb2.Post, joined: Joined, reading: Reading) -> None:
         """Counts a post that was joined, grades its event, and tells of both."""
         counted = Post(
             timestamp_to_micros(post.publish_time),
@@ -206,13 +214,14 @@ class _Batch:
             reading.intent,
             reading.harm,
         )
+        event_id = joined.event
         self._state.numbered += 1
         row = self._new[post_id] = _row_of(post_id, post, self._state.numbered, event_id, counted)
         event = self._state.events.get(event_id)
         if event is None:
             event = self._state.events[event_id] = Event(event_id)
             event.count(counted)
-            self._open(event, _title(post.subject, post.text), post.drill)
+            self._open(event, title(post.subject, post.text), joined.echo_of, post.drill)
             self._tell_membership("membership.joined", row)
         else:
             event.count(counted)
@@ -232,13 +241,12 @@ class _Batch:
         if row is None:
             return
         before = str(row["subject"]), str(row["text"])
-        title = _title(*before)
         # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
-        joined_by = row["terms"] or terms.dump(terms_of(*before))
+        joined_by = terms.dump(kept_terms(SimpleNamespace(**row)) if subject or text else NO_TERMS)
         row |= {
             "subject": subject,
             "text": text,
-            "terms": joined_by if text or subject else terms.dump(terms.NO_TERMS),
+            "terms": joined_by,
             "revision": int(str(row["revision"])) + 1,
         }
         if post_id not in self._new:
@@ -248,7 +256,7 @@ class _Batch:
         self.destroyed_texts = True
         self._tell_membership(kind, row)
         event = self._state.events[str(row["event_id"])]
-        if title == self._row_of_event(event)["title"]:
+        if title(*before) == self._row_of_event(event)["title"]:
             self._update(event, self._first_title(event.id))
 
     def _first_title(self, event_id: str) -> str:
@@ -257,21 +265,24 @@ class _Batch:
         query = select(POSTS.c.subject, POSTS.c.text).where(POSTS.c.event_id == event_id, kept)
         row = self._tx.execute(query.order_by(POSTS.c.number).limit(1)).one_or_none()
         if row:
-            return _title(row.subject, row.text)
+            return title(row.subject, row.text)
         titles = (
-            _title(str(new["subject"]), str(new["text"]))
+            title(str(new["subject"]), str(new["text"]))
             for new in self._new.values()
             if new["event_id"] == event_id and (new["subject"] or new["text"])
         )
         return next(titles, "")
 
-    def _open(self, event: Event, title: str, drill: bool) -> None:
+    def _open(self, event: Event, called: str, echo_of: str, drill: bool) -> None:
         row: _Row = {
             "id": event.id,
-            "title": title,
+            "title": called,
             "create_time": self._tx.now_us,
             "drill": drill,
-            "hold": event_pb2.EVENT_HOLD_UNSPECIFIED,
+            "hold": self._state.kept_holds.get(event.id, event_pb2.EVENT_HOLD_UNSPECIFIED),
+            "merged_into": "",
+            "split_from": "",
+            "echo_of": echo_of,
             "revision": 0,
         }
         touched = self._touched[event.id] = _Touched(row, self._assess(event, row), new=True)
@@ -281,12 +292,12 @@ class _Batch:
         touched = self._touched.get(event.id)
         return touched.row if touched else dict(self._events[event.id]._mapping)
 
-    def _update(self, event: Event, title: str | None = None) -> None:
-        """Grades an event whose figures changed; `title`: its new title, where it has one."""
+    def _update(self, event: Event, called: str | None = None) -> None:
+        """Grades an event whose figures changed; `called`: its new title, where it has one."""
         row = self._row_of_event(event)
         before = _matter(row)
-        if title is not None:
-            row["title"] = title
+        if called is not None:
+            row["title"] = called
         verdict = self._assess(event, row)
         new = event.id in self._touched and self._touched[event.id].new
         touched = self._touched[event.id] = _Touched(row, verdict, new)
@@ -296,19 +307,9 @@ class _Batch:
             self._tell_event("event.updated", touched)
 
     def _assess(self, event: Event, row: _Row) -> Verdict:
-        verdict = self._grading.assess(self._grading.figures(event.figures(), event.sources))
-        decision = self._decisions.get(event.id)
-        row |= {
-            "topic": event.topic,
-            "place": event.place,
-            "grade": grade_that_holds(verdict, decision),
-            "policy_version": self._policy_version,
-            "override_number": decision.number if decision else 0,
-            "post_count": event.posts,
-            "inquiry_count": event.inquiries,
-            "first_publish_time": event.times[0],
-            "last_publish_time": event.times[-1],
-        }
+        rules = self._rules
+        verdict, columns = judge(event, rules.grading, rules.version, rules.decisions.get(event.id))
+        row |= columns
         return verdict
 
     def _tell_event(self, kind: str, touched: _Touched) -> None:
@@ -324,11 +325,11 @@ class _Batch:
 
     def _judge(self, verdict: Verdict, event_id: str) -> _Judged:
         """The assessment of a verdict, remembered by its figures: most events have one post and few kinds of them."""
-        decision = self._decisions.get(event_id)
+        decision = self._rules.decisions.get(event_id)
         key = tuple(verdict.figures.items())
         found = None if decision else self._judged.get(key)
         if found is None:
-            message = resources.assessment(verdict, self._policy_version, decision)
+            message = resources.assessment(verdict, self._rules.version, decision)
             found = message.SerializeToString(), event_pb2.Event(assessment=message).SerializeToString()
             if decision is None:
                 if len(self._judged) >= _REMEMBERED:
@@ -350,18 +351,19 @@ class _Batch:
         insert_many(connection, EVENTS, [touched.row for touched in self._touched.values() if touched.new])
         update_many(connection, EVENTS, [touched.row for touched in self._touched.values() if not touched.new])
         held = {event_id for event_id, touched in self._touched.items() if touched.row["hold"]}
+        store.take_over_holds(self._tx, held & self._state.kept_holds.keys())
         joined = [post_id for post_id, row in self._new.items() if row["event_id"] in held]
         if joined:
             hold_posts(self._tx, joined, held=True, request_id=effect("hold"))
 
 
+def _effect(effect: Callable[[str], str], done: int, step: str) -> str:
+    """The request id of a step of the run that begins after so many changes."""
+    return effect(f"{step}/{done}" if done else step)
+
+
 def _matter(row: _Row) -> tuple[object, ...]:
     return row["grade"], row["topic"], row["place"], row["title"]
-
-
-def _title(subject: str, text: str) -> str:
-    """The subject, or the beginning of the text of a post without one."""
-    return subject.strip() or " ".join(text[: 2 * _TITLE_CHARACTERS].split())[:_TITLE_CHARACTERS]
 
 
 def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
@@ -369,6 +371,8 @@ def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, count
         "id": post_id,
         "number": number,
         "event_id": event_id,
+        "joined_event_id": "",
+        "previous_event_id": "",
         "source": post.source,
         "external_id": post.external_id,
         "subject": post.subject,
