@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import applying, importing, policies, searching, series, training, watching
+from huiyin_cli import applying, importing, policies, regrouping, searching, series, training, watching
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -161,6 +161,8 @@ def events_show(
         f"{event.get('place', '')}  {event.get('topic', '')}",
         markup=False,
     )
+    for line in regrouping.relations(event):
+        out.print(f"  {line}", markup=False)
     for rule in assessment.get("firedRules", []):
         read = ", ".join(f"{figure} = {value:g}" for figure, value in sorted(rule.get("figures", {}).items()))
         out.print(f"  {_short(rule['grade'])} by {rule['rule']}: {rule['explanation']} ({read})", markup=False)
@@ -197,6 +199,94 @@ def events_series(
         return
     for line in series.lines(answer, zone):
         out.print(line, markup=False, highlight=False)
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Why; it is kept with the decision.")]
+
+
+@events_app.command("merge")
+def events_merge(
+    target: Annotated[str, typer.Argument(help="The event that takes the posts over.")],
+    events: Annotated[list[str], typer.Argument(help="The events that are merged into it.")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Merges events into one. Their names lead to it from then on."""
+    names = [_named(event, "events") for event in events]
+    _print_regrouped(regrouping.merge(caller.gateway(), _named(target, "events"), names, reason), as_json)
+
+
+@events_app.command("split")
+def events_split(
+    event: Annotated[str, typer.Argument(help="The event that posts are taken from.")],
+    posts: Annotated[list[str], typer.Argument(help="posts/… that become an event of their own.")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Makes an event of its own of some posts of an event."""
+    names = [_named(post, "posts") for post in posts]
+    _print_regrouped(regrouping.split(caller.gateway(), _named(event, "events"), names, reason), as_json)
+
+
+@events_app.command("move")
+def events_move(
+    target: Annotated[str, typer.Argument(help="The event that the posts come to.")],
+    posts: Annotated[list[str], typer.Argument(help="posts/… of other events.")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Moves posts to an event that is there."""
+    names = [_named(post, "posts") for post in posts]
+    _print_regrouped(regrouping.move(caller.gateway(), _named(target, "events"), names, reason), as_json)
+
+
+def _print_regrouped(event: Json, as_json: bool) -> None:
+    if as_json:
+        _print_json(event)
+    else:
+        out.print(f"{event['name']}  {event.get('postCount', 0)} posts  {event.get('title', '')}", markup=False)
+
+
+@events_app.command("regroupings")
+def events_regroupings(
+    filter_: Annotated[str, typer.Option("--filter", help="AIP-160, e.g. 'state = STATE_PROPOSED'.")] = "",
+    limit: Limit = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Lists what was merged, moved and split, by whom and why, and what the analyzer proposes; the newest first."""
+    rows = list(caller.gateway().pages("/v1/regroupings", "regroupings", limit, filter=filter_))
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        out.print(regrouping.line_of(row), markup=False, highlight=False)
+    if not rows:
+        out.print("Nothing there.")
+
+
+@events_app.command("accept")
+def events_accept(
+    proposal: Annotated[str, typer.Argument(help="regroupings/… that the analyzer proposes.")],
+    reason: Annotated[str, typer.Option("--reason", help="Why. Default: that it was proposed.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Carries out what the analyzer proposes."""
+    answer = regrouping.decide(caller.gateway(), _named(proposal, "regroupings"), accept=True, reason=reason)
+    _print_regrouped(answer, as_json)
+
+
+@events_app.command("dismiss")
+def events_dismiss(
+    proposal: Annotated[str, typer.Argument(help="regroupings/… that the analyzer proposes.")],
+    reason: Reason,
+    as_json: AsJson = False,
+) -> None:
+    """Declines what the analyzer proposes: the events are kept apart from then on."""
+    answer = regrouping.decide(caller.gateway(), _named(proposal, "regroupings"), accept=False, reason=reason)
+    if as_json:
+        _print_json(answer)
+    else:
+        out.print(regrouping.line_of(answer), markup=False, highlight=False)
 
 
 @events_app.command("export")
