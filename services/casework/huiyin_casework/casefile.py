@@ -307,7 +307,18 @@ class CaseFiles:
     def add_task(self, key: str, kind: task_pb2.Task.Kind.ValueType, case: Fields, **fields: str) -> None:
         """A task for the desk. Its id is derived from `key`, which is new."""
         empty = dict.fromkeys(
-            ("other_case", "event_id", "inquiry_id", "source", "external_id", "reply_id", "note", "completer"), ""
+            (
+                "other_case",
+                "event_id",
+                "inquiry_id",
+                "source",
+                "external_id",
+                "reply_id",
+                "regrouping",
+                "note",
+                "completer",
+            ),
+            "",
         )
         task = self.tasks.add(
             {
@@ -328,6 +339,23 @@ class CaseFiles:
     def task(self, key: str) -> Fields | None:
         """The task of a key."""
         return self.tasks.find(self.tx.connection, derived_id("task", key))
+
+    def complete_task(self, task: Fields, completer: str, note: str) -> task_pb2.Task:
+        """A task is done; the chain of its case records it, unless that is sealed."""
+        self.tasks.change(
+            task,
+            state=task_pb2.Task.STATE_DONE,
+            note=note,
+            complete_time=self.tx.now_us,
+            completer=completer,
+            revision=task["revision"] + 1,
+        )
+        case = self.case(task["case_id"])
+        if case["state"] != state_number(State.CLOSED):
+            kind = task_pb2.Task.Kind.Name(task["kind"]).removeprefix("KIND_").lower()
+            details: dict[str, object] = {"task": task["id"], "kind": kind, "inquiry": task["inquiry_id"]}
+            self.record_with_note(case, "task.completed", completer, details, note)
+        return self.tell_task(task, case, "task.completed")
 
     def tell_task(self, task: Fields, case: Fields, kind: str) -> task_pb2.Task:
         """Adds a change of a task to the feed; returns the task as it is told."""

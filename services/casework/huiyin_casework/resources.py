@@ -151,6 +151,7 @@ def task(row: Fields, case: Fields) -> task_pb2.Task:
         title=case["title"],
         grade=case["grade"],
         unit=named("units", case["lead_unit"] or case["suggested_unit"]),
+        regrouping=named("regroupings", row["regrouping"]),
     )
 
 

@@ -207,6 +207,8 @@ TASKS = Table(
     _text("source"),
     _text("external_id"),
     _text("reply_id"),
+    # The number of the regrouping that the analyzer proposes.
+    _text("regrouping"),
     _text("note"),
     _time("create_time"),
     _time("complete_time"),

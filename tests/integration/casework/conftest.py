@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from huiyin.analyzer.v1 import analyzer_service_pb2, analyzer_service_pb2_grpc, event_pb2
+from huiyin.analyzer.v1 import analyzer_service_pb2, analyzer_service_pb2_grpc, event_pb2, regrouping_pb2
 from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, inquiry_pb2, task_pb2
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
@@ -38,7 +38,7 @@ PEOPLE = {
     for role in ("desk", "officer", "reviewer", "approver", "admin")
 }
 
-Told = tuple[str, event_pb2.Event | event_pb2.Membership]
+Told = tuple[str, event_pb2.Event | event_pb2.Membership | regrouping_pb2.Regrouping]
 
 
 def opened(event: str, *, grade: int = ORDINARY, **fields: Any) -> Told:
@@ -76,6 +76,20 @@ def moved(event: str, post: str, previous: str) -> Told:
     return joined(event, post, "membership.moved", previous_event=f"events/{previous}")
 
 
+def proposed(number: int, event: str, into: str, *, state: regrouping_pb2.Regrouping.State.ValueType) -> Told:
+    """The analyzer proposes to merge an event, or that was decided on."""
+    kind = "regrouping.proposed" if state == regrouping_pb2.Regrouping.STATE_PROPOSED else "regrouping.resolved"
+    return kind, regrouping_pb2.Regrouping(
+        name=f"regroupings/{number}",
+        kind=regrouping_pb2.Regrouping.KIND_MERGE,
+        state=state,
+        event=f"events/{event}",
+        target_event=f"events/{into}",
+        author="accounts/desk",
+        reason="两件事",
+    )
+
+
 def _event(event: str, grade: int, fields: dict[str, Any]) -> event_pb2.Event:
     message = event_pb2.Event(name=f"events/{event}", **{"title": f"{event}停水", **fields})
     message.assessment.grade = grade  # type: ignore[assignment]
@@ -95,6 +109,8 @@ class Analyzer(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
     async def tell(self, *told: Told, in_feed: bool = True) -> None:
         """Changes what is, with a change in the feed for each."""
         for _, resource in told:
+            if isinstance(resource, regrouping_pb2.Regrouping):
+                continue
             kept = self.events if isinstance(resource, event_pb2.Event) else self.memberships
             kept[resource.name] = resource  # type: ignore[index]
         if in_feed:

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
 import pytest
+from huiyin.analyzer.v1 import regrouping_pb2
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
 from huiyin_casework.store import INQUIRIES
 from huiyin_chassis import clock
@@ -22,6 +23,7 @@ from tests.integration.casework.conftest import (
     merged,
     moved,
     opened,
+    proposed,
     updated,
 )
 
@@ -222,6 +224,24 @@ def test_of_an_assigned_case_the_desk_decides_what_moves(run: Run) -> None:
         await office.tell(moved("e2", "p3", "e1"), moved("e2", "p1", "e1"))
         (another,) = await office.tasks()
         assert another.inquiry != task.inquiry
+
+    run(test)
+
+
+def test_what_the_analyzer_proposes_for_an_assigned_case_is_a_task_until_it_is_decided(run: Run) -> None:
+    state = regrouping_pb2.Regrouping.State
+
+    async def test(office: Office) -> None:
+        await office.tell(opened("e1"), joined("e1", "p1"), opened("e2"), joined("e2", "p2"))
+        await office.tell(proposed(1, "e2", "e1", state=state.STATE_PROPOSED))
+        assert await office.tasks() == []  # nobody works on either
+        case = await office.take(await office.case("e1"), "assign")
+        await office.tell(proposed(2, "e2", "e1", state=state.STATE_PROPOSED))
+        (task,) = await office.tasks()
+        assert (task.kind, task.case, task.event) == (Kind.KIND_REPAIR_PROPOSED, case.name, "events/e2")
+        assert task.regrouping == "regroupings/2"
+        await office.tell(proposed(2, "e2", "e1", state=state.STATE_DISMISSED))
+        assert await office.tasks() == [] and "task.completed" in await office.steps(await office.case("e1"))
 
     run(test)
 

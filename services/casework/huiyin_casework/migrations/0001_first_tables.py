@@ -267,6 +267,7 @@ def upgrade() -> None:
         sa.Column("source", sa.Text(), nullable=False),
         sa.Column("external_id", sa.Text(), nullable=False),
         sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("regrouping", sa.Text(), nullable=False),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("complete_time", sa.BigInteger(), nullable=False),

@@ -22,8 +22,6 @@ from sqlalchemy import Connection, Select, select
 
 from huiyin_casework import resources
 from huiyin_casework.casefile import CaseFiles
-from huiyin_casework.model.steps import State
-from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
 from huiyin_casework.service.scope import reach, scope
 from huiyin_casework.store import CASES, TASKS, CaseworkStore
@@ -86,20 +84,7 @@ class TaskMethods:
                 raise NotFound(request.name)
             if task["state"] != task_pb2.Task.STATE_OPEN:
                 raise FailedPrecondition("TASK_DONE", f"{request.name} was completed by {task['completer']} before")
-            files.tasks.change(
-                task,
-                state=task_pb2.Task.STATE_DONE,
-                note=request.note,
-                complete_time=tx.now_us,
-                completer=principal.subject,
-                revision=task["revision"] + 1,
-            )
-            case = files.case(task["case_id"])
-            if case["state"] != state_number(State.CLOSED):
-                kind = task_pb2.Task.Kind.Name(task["kind"]).removeprefix("KIND_").lower()
-                details: dict[str, object] = {"task": task_id, "kind": kind, "inquiry": task["inquiry_id"]}
-                files.record_with_note(case, "task.completed", principal.subject, details, request.note)
-            message = files.tell_task(task, case, "task.completed")
+            message = files.complete_task(task, principal.subject, request.note)
             files.write()
             return message
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from huiyin.analyzer.v1 import event_pb2
+from huiyin.analyzer.v1 import event_pb2, regrouping_pb2
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.clock import timestamp_to_micros
@@ -21,13 +21,15 @@ from huiyin_casework.model.following import (
     consequence_of_merge,
     opens_case,
 )
-from huiyin_casework.model.steps import OPEN_STATES, State
+from huiyin_casework.model.steps import OPEN_STATES, UNDER_ORDER, State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import EVENTS, INQUIRIES, Fields
 
-Told = tuple[str, event_pb2.Event | event_pb2.Membership]
+Told = tuple[str, event_pb2.Event | event_pb2.Membership | regrouping_pb2.Regrouping]
 """A kind of change, and the resource after it."""
+
+_PROPOSED = regrouping_pb2.Regrouping.STATE_PROPOSED
 
 
 class Following:
@@ -51,6 +53,8 @@ class Following:
                 told.append((change.kind, unpack(change, event_pb2.Membership)))
             elif family == "event":
                 told.append((change.kind, unpack(change, event_pb2.Event)))
+            elif family == "regrouping":
+                told.append((change.kind, unpack(change, regrouping_pb2.Regrouping)))
         self.follow(tx, told, lambda effect: position.request_id(changes[-1].sequence, effect))
 
     def follow(self, tx: Tx, told: Sequence[Told], request_id: Callable[[str], str]) -> None:
@@ -61,6 +65,8 @@ class Following:
             if isinstance(resource, event_pb2.Membership):
                 if resource.expects_answer:
                     self._membership(files, kind, resource)
+            elif isinstance(resource, regrouping_pb2.Regrouping):
+                self._regrouping(files, resource)
             else:
                 self._event(files, kind, resource)
         files.write(request_id)
@@ -144,6 +150,23 @@ class Following:
             else:
                 files.link(case, {"case": other["id"]})
         files.hold(into["id"])
+
+    @staticmethod
+    def _regrouping(files: CaseFiles, regrouping: regrouping_pb2.Regrouping) -> None:
+        """What the analyzer proposes for the event of an assigned case is a task, until it is decided on."""
+        task = files.task(f"repair/{regrouping.name}")
+        if task is not None:
+            if regrouping.state != _PROPOSED and task["state"] == task_pb2.Task.STATE_OPEN:
+                files.complete_task(task, regrouping.author, regrouping.reason)
+        elif regrouping.state == _PROPOSED:
+            pair = [files.event(_id(name)) for name in (regrouping.event, regrouping.target_event)]
+            for event, other in (pair, pair[::-1]):
+                case = files.case_of(event) if event is not None else None
+                if case is not None and state_of(case) in UNDER_ORDER:
+                    fields = {"event_id": other["id"] if other else "", "regrouping": _id(regrouping.name)}
+                    key = f"repair/{regrouping.name}"
+                    files.add_task(key, task_pb2.Task.KIND_REPAIR_PROPOSED, case, **fields)
+                    return
 
     # Memberships
 
@@ -277,6 +300,8 @@ def _load(files: CaseFiles, told: Iterable[Told]) -> None:
                 inquiries.append(derived_id("inquiry", resource.post))
                 if resource.source == f"sources/{INBOX}":
                     inquiries.append(resource.external_id)
+        elif isinstance(resource, regrouping_pb2.Regrouping):
+            events |= dict.fromkeys([_id(resource.event), _id(resource.target_event)])
         else:
             events[_id(resource.name)] = None
             if resource.merged_into:
