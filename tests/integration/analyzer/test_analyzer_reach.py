@@ -44,7 +44,14 @@ def at(moment: datetime | timedelta) -> int:
     return clock.micros(MONDAY + moment if isinstance(moment, timedelta) else moment)
 
 
-def run(url: str, posts: Posts, test: Callable[[AnalyzerServicer], Awaitable[None]]) -> None:
+GRADING = """
+media: [{media}]
+rules:
+  - {{id: many, grade: LARGE, when: voices >= 10, why: 反映较多}}
+"""
+
+
+def run(url: str, posts: Posts, test: Callable[[AnalyzerServicer], Awaitable[None]], media: str = "") -> None:
     """An event `e` with these posts, in no order, and another one with a post of its own."""
 
     async def body() -> None:
@@ -71,8 +78,10 @@ def run(url: str, posts: Posts, test: Callable[[AnalyzerServicer], Awaitable[Non
         ]
         await store.write(lambda tx: (tx.execute(insert(POSTS), rows(POSTS, posted)), None)[1])
         await store.write(lambda tx: (tx.execute(insert(EVENTS), rows(EVENTS, events)), None)[1])
+        policies = Policies({"grading": check_grading})
+        await store.write(lambda tx: policies.seed(tx, "grading", GRADING.format(media=media)))
         try:
-            await test(AnalyzerServicer(store, Feed(store), Policies({"grading": check_grading})))
+            await test(AnalyzerServicer(store, Feed(store), policies))
         finally:
             await store.close()
 
@@ -118,6 +127,23 @@ def test_a_series_counts_posts_voices_sources_and_engagement_by_hour(database_ur
         assert not found.HasField("forecast")
 
     run(database_url, FEW, body)
+
+
+def test_posts_from_media_are_told_where_the_policy_names_media(sqlite_url: str) -> None:
+    async def named(service: AnalyzerServicer) -> None:
+        found = await series(service)
+        assert [bucket.media for bucket in found.buckets if bucket.posts] == [1, 1, 0] and found.media == 2
+        assert all(bucket.HasField("media") for bucket in found.buckets)
+
+    run(sqlite_url, FEW, named, media="sources/b")
+
+
+def test_without_named_media_none_are_counted(sqlite_url: str) -> None:
+    async def unnamed(service: AnalyzerServicer) -> None:
+        found = await series(service)
+        assert not found.HasField("media") and not any(bucket.HasField("media") for bucket in found.buckets)
+
+    run(sqlite_url, FEW, unnamed)
 
 
 def test_days_are_those_of_the_zone(sqlite_url: str) -> None:

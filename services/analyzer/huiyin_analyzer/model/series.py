@@ -6,7 +6,7 @@ Times are microseconds since the epoch. Hours of the week count from a Monday's 
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import pairwise
@@ -52,25 +52,28 @@ class Bucket:
     end: int
     posts: int = 0
     engagement: int = 0
+    media: int = 0
+    """Those from media, where it is told which sources are."""
     voices: set[bytes] = field(default_factory=set)
     sources: set[str] = field(default_factory=set)
 
-    def count(self, arrival: Arrival) -> None:
-        """Adds a post."""
+    def count(self, arrival: Arrival, media: Set[str] = frozenset()) -> None:
+        """Adds a post. `media`: the sources that are media."""
         self.posts += 1
+        self.media += arrival.source in media
         self.engagement += arrival.engagement
         self.sources.add(arrival.source)
         if arrival.voice_day:
             self.voices.add(arrival.voice_day)
 
 
-def buckets(arrivals: Iterable[Arrival], edges: Sequence[int]) -> list[Bucket]:
+def buckets(arrivals: Iterable[Arrival], edges: Sequence[int], media: Set[str] = frozenset()) -> list[Bucket]:
     """Counts arrivals between consecutive edges; what lies outside of them is passed over."""
     found = [Bucket(start, end) for start, end in pairwise(edges)]
     for arrival in arrivals:
         index = bisect_right(edges, arrival.time) - 1
         if 0 <= index < len(found):
-            found[index].count(arrival)
+            found[index].count(arrival, media)
     return found
 
 

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from datetime import tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo
 
 from huiyin.analyzer.v1 import event_pb2, reach_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.errors import InvalidArgument
+from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection
 
+from huiyin_analyzer.grades import compiled
 from huiyin_analyzer.model import bursts, forecast, series
 from huiyin_analyzer.model.bursts import Burst
 from huiyin_analyzer.model.forecast import Interval
 from huiyin_analyzer.model.series import DAY, HOUR, Arrival, Bucket
 from huiyin_analyzer.resources import time
 from huiyin_analyzer.service.events import EventMethods
+from huiyin_analyzer.service.zones import zone_of
 from huiyin_analyzer.store.reach import arrivals
 
-_ZONE = "Asia/Shanghai"
 _MOST_BUCKETS = 1000
 _SPAN = 7 * DAY
 
@@ -28,11 +29,13 @@ _SPAN = 7 * DAY
 class ReachMethods(EventMethods):
     """What the service does with series."""
 
+    _policies: Policies
+
     async def GetEventSeries(
         self, request: reach_pb2.GetEventSeriesRequest, context: Any
     ) -> reach_pb2.GetEventSeriesResponse:
         """The series of an event within the caller's reach."""
-        zone = _zone(request.time_zone)
+        zone = zone_of(request.time_zone)
         # Whether the caller may know of the event is decided where events are read.
         event = await self.GetEvent(event_pb2.GetEventRequest(name=request.name), context)
         until = _until(request, event)
@@ -40,21 +43,14 @@ class ReachMethods(EventMethods):
 
         def read(connection: Connection) -> reach_pb2.GetEventSeriesResponse:
             found = arrivals(connection, event.name.removeprefix("events/"), until)
-            response = _response(event.name, found, edges)
+            media = compiled(self._policies.active(connection, "grading").body).media
+            response = _response(event.name, found, edges, media)
             _add_bursts(response, found, edges, until, zone)
             if request.forecast:
                 _add_forecast(response.forecast, found, until, zone)
             return response
 
         return await self._store.read(read)
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name or _ZONE)
-    except (KeyError, OSError, ValueError) as error:
-        text = f"{name!r} is no time zone; use a name of the IANA database, e.g. Asia/Shanghai"
-        raise InvalidArgument("time_zone", text, "TIME_ZONE_UNKNOWN") from error
 
 
 def _until(request: reach_pb2.GetEventSeriesRequest, event: event_pb2.Event) -> int:
@@ -81,31 +77,35 @@ def _edges(request: reach_pb2.GetEventSeriesRequest, until: int, zone: tzinfo) -
     return edges
 
 
-def _response(name: str, found: list[Arrival], edges: list[int]) -> reach_pb2.GetEventSeriesResponse:
-    counted = series.buckets(found, edges)
+def _response(
+    name: str, found: list[Arrival], edges: list[int], media: frozenset[str]
+) -> reach_pb2.GetEventSeriesResponse:
+    counted = series.buckets(found, edges, media)
     whole = Bucket(edges[0], edges[-1])
     for arrival in found:
         if arrival.time >= edges[0]:
-            whole.count(arrival)
+            whole.count(arrival, media)
     return reach_pb2.GetEventSeriesResponse(
         event=name,
         start_time=time(edges[0]),
         end_time=time(edges[-1]),
-        buckets=map(_bucket, counted),
+        buckets=[_bucket(bucket, told=bool(media)) for bucket in counted],
         posts=whole.posts,
         voice_days=len(whole.voices),
         sources=len(whole.sources),
         engagement=whole.engagement,
+        media=whole.media if media else None,
     )
 
 
-def _bucket(bucket: Bucket) -> reach_pb2.SeriesBucket:
+def _bucket(bucket: Bucket, *, told: bool) -> reach_pb2.SeriesBucket:
     return reach_pb2.SeriesBucket(
         start_time=time(bucket.start),
         posts=bucket.posts,
         voices=len(bucket.voices),
         sources=len(bucket.sources),
         engagement=bucket.engagement,
+        media=bucket.media if told else None,
     )
 
 
