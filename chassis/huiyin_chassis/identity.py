@@ -47,6 +47,7 @@ _READ: Final = frozenset(
         "collector.sources.read",
         "collector.operations.read",
         "analyzer.events.read",
+        "analyzer.texts.analyze",
         "analyzer.topics.read",
         "analyzer.models.read",
         "analyzer.places.read",

@@ -7,12 +7,13 @@ from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2, topic_model_pb2
-from huiyin.type.v1 import grade_pb2
+from huiyin.type.v1 import grade_pb2, harm_pb2, intent_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import Row
 
 from huiyin_analyzer.model.assessment import FIGURES, Override, Verdict, grade_that_holds
 from huiyin_analyzer.model.regrouping import Kind
+from huiyin_analyzer.model.signs import Harm
 
 
 def assessment(verdict: Verdict, policy_version: int, decision: Override | None = None) -> assessment_pb2.Assessment:
@@ -148,3 +149,13 @@ def place_name(path: str) -> str:
 def grade(number: int) -> grade_pb2.Grade.ValueType:
     """A grade of the contract from its number."""
     return cast("grade_pb2.Grade.ValueType", number)
+
+
+def intent(number: int) -> intent_pb2.Intent.ValueType:
+    """An intent of the contract from its number."""
+    return cast("intent_pb2.Intent.ValueType", number)
+
+
+def harm(single: Harm) -> harm_pb2.Harm.ValueType:
+    """A single harm of the contract; ours are powers of two, so that they can be added up."""
+    return cast("harm_pb2.Harm.ValueType", int(single).bit_length())

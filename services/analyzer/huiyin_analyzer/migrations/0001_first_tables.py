@@ -55,6 +55,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("events_by_grade", "events", ["grade"], unique=False)
+    op.create_index(
+        "events_by_last_post",
+        "events",
+        ["last_publish_time", "first_publish_time", "post_count", "drill", "id"],
+        unique=False,
+    )
     op.create_index("events_by_place", "events", ["place"], unique=False)
     op.create_index("events_by_policy", "events", ["policy_version"], unique=False)
     op.create_index("events_by_size", "events", [sa.literal_column("post_count DESC"), "id"], unique=False)

@@ -7,10 +7,13 @@ from huiyin_chassis.feed import Feed
 from huiyin_chassis.policies import Policies
 
 from huiyin_analyzer.service.assessments import AssessmentMethods
+from huiyin_analyzer.service.heat import HeatMethods
 from huiyin_analyzer.service.policies import PolicyMethods
 from huiyin_analyzer.service.reach import ReachMethods
+from huiyin_analyzer.service.readings import ReadingMethods
 from huiyin_analyzer.service.regroupings import RegroupingMethods
 from huiyin_analyzer.service.search import SearchMethods
+from huiyin_analyzer.service.summaries import SummaryMethods
 from huiyin_analyzer.service.topic_models import TopicModelMethods
 from huiyin_analyzer.service.trees import TreeMethods
 from huiyin_analyzer.store import AnalyzerStore
@@ -21,6 +24,9 @@ class AnalyzerServicer(
     AssessmentMethods,
     ReachMethods,
     RegroupingMethods,
+    SummaryMethods,
+    HeatMethods,
+    ReadingMethods,
     SearchMethods,
     TreeMethods,
     PolicyMethods,

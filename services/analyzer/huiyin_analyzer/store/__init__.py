@@ -109,6 +109,15 @@ EVENTS = Table(
 
 # As listings go through it: the largest first, of equals by id.
 Index("events_by_size", EVENTS.c.post_count.desc(), EVENTS.c.id)
+# All that the hot list reads of events that are not hot.
+Index(
+    "events_by_last_post",
+    EVENTS.c.last_publish_time,
+    EVENTS.c.first_publish_time,
+    EVENTS.c.post_count,
+    EVENTS.c.drill,
+    EVENTS.c.id,
+)
 
 GRADE_OVERRIDES = Table(
     "grade_overrides",
