@@ -17,7 +17,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import applying, importing, policies, regrouping, searching, series, training, watching
+from huiyin_cli import analyzing, applying, heat, importing, policies, regrouping, searching, series, training, watching
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -114,6 +114,35 @@ def import_(
 
 
 @app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, one text a row.")],
+    target: Annotated[Path, typer.Option("--out", help="A csv or jsonl file to write.")],
+    text: Annotated[str, typer.Option("--text", help="The column that holds the text.")],
+    subject: Annotated[str, typer.Option("--subject", help="The column that holds a title.")] = "",
+    time: Annotated[
+        str, typer.Option("--time", help="The column that says when it was written; then 昨天 has a date.")
+    ] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one.")] = "Asia/Shanghai",
+) -> None:
+    """Reads topic, places, intent, harm, urgency and times of each row of a file. Stores nothing."""
+    done = analyzing.analyze(
+        caller.gateway(),
+        file,
+        target,
+        text=text,
+        subject=subject,
+        time=time,
+        zone=series.zone_of(time_zone),
+        console=err,
+    )
+    out.print(f"{done.rows:,} rows written to {target}.", markup=False)
+    for usual, name in done.renamed.items():
+        out.print(f"  {usual} is called {name}: the file has a column {usual} of its own.", markup=False)
+    if done.unread_times:
+        out.print(f"  {done.unread_times:,} rows have a time that cannot be read; they were read as without one.")
+
+
+@app.command()
 def apply(folder: Annotated[Path, typer.Argument(help="A folder as samples/ is one.")]) -> None:
     """Writes the topics, places, units and policies of a folder. Again changes nothing."""
     for line in applying.apply_folder(caller.gateway("admin"), folder):
@@ -140,6 +169,41 @@ def events_list(
     _print_rows(rows, columns, as_json)
 
 
+@events_app.command("hot")
+def events_hot(
+    start: Annotated[str, typer.Option("--from", help="e.g. 2026-03-01. Default: seven days before the end.")] = "",
+    end: Annotated[str, typer.Option("--to", help="As --from. Default: now.")] = "",
+    place: Annotated[str, typer.Option(help="At this place or one below it.")] = "",
+    topic: Annotated[str, typer.Option(help="Of this topic or one below it.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times.")] = "Asia/Shanghai",
+    drill: Annotated[bool, typer.Option("--drill", help="Events of rehearsals, and none that are real.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="At most this many rows.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the hottest events of a window, with what makes them hot: recent voices, growth, harm."""
+    zone = series.zone_of(time_zone)
+    answer = caller.gateway().get(
+        "/v1/events:hot",
+        startTime=series.rfc3339(start, zone, "--from"),
+        endTime=series.rfc3339(end, zone, "--to"),
+        place=place and f"places/{place.removeprefix('places/')}",
+        topic=topic and f"topics/{topic.removeprefix('topics/')}",
+        drill="true" if drill else "",
+        pageSize=limit,
+    )
+    if as_json:
+        _print_json(answer)
+        return
+    out.print(heat.head(answer, zone), markup=False, highlight=False)
+    columns: dict[str, Callable[[Json], str]] = {
+        **heat.COLUMNS,
+        "place": lambda row: _last(row["event"].get("place", "")),
+        "title": lambda row: row["event"].get("title", ""),
+        "event": lambda row: row["event"]["name"],
+    }
+    _print_rows(answer.get("events", []), columns, as_json)
+
+
 @events_app.command("show")
 def events_show(
     name: Annotated[str, typer.Argument(help="events/… as the list has it.")],
@@ -150,9 +214,10 @@ def events_show(
     gateway = caller.gateway()
     event = gateway.get(f"/v1/{_named(name, 'events')}")
     explanation = gateway.get(f"/v1/{event['name']}:explain")
+    summary = gateway.get(f"/v1/{event['name']}/summary")
     members = list(gateway.pages(f"/v1/{event['name']}/memberships", "memberships", limit))
     if as_json:
-        _print_json({"event": event, "explanation": explanation, "memberships": members})
+        _print_json({"event": event, "explanation": explanation, "summary": summary, "memberships": members})
         return
     assessment = event.get("assessment", {})
     out.print(f"[bold]{_plain(event.get('title', ''))}[/bold]")
@@ -168,6 +233,8 @@ def events_show(
         out.print(f"  {_short(rule['grade'])} by {rule['rule']}: {rule['explanation']} ({read})", markup=False)
     for line in policies.explained(explanation):
         out.print(f"  {line}", markup=False)
+    for sentence in summary.get("sentences", []):
+        out.print(f"  “{sentence['text']}”  {sentence['post']}", markup=False, highlight=False)
     for member in members:
         text = " ".join(member.get("text", "").split())
         out.print(
