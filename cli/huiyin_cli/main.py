@@ -17,7 +17,19 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import analyzing, applying, heat, importing, policies, regrouping, searching, series, training, watching
+from huiyin_cli import (
+    analyzing,
+    applying,
+    clocks,
+    heat,
+    importing,
+    policies,
+    regrouping,
+    searching,
+    series,
+    training,
+    watching,
+)
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -31,6 +43,10 @@ policy_app = typer.Typer(no_args_is_help=True, help="The rules by which events a
 app.add_typer(policy_app, name="policy")
 models_app = typer.Typer(no_args_is_help=True, help="The models that tell topics.")
 app.add_typer(models_app, name="models")
+clock_app = typer.Typer(no_args_is_help=True, help="By when things are due, and why then.")
+supervision_app = typer.Typer(no_args_is_help=True, help="What is due and was not done.")
+app.add_typer(clock_app, name="clock")
+app.add_typer(supervision_app, name="supervision")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -540,6 +556,50 @@ def cases_show(
         out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {entry['step']:<22} {entry['actor']}", markup=False)
 
 
+@clock_app.command("explain")
+def clock_explain(
+    name: Annotated[str, typer.Argument(help="A case, or clocks/… for one clock.")],
+    as_json: AsJson = False,
+) -> None:
+    """Says of a case's clocks what they count and skip, on which notice that rests, and how much is left."""
+    verb = "explain" if name.startswith("clocks/") else "explainClock"
+    path = name if verb == "explain" else _named(name, "cases")
+    answer = caller.gateway().get(f"/v1/{path}:{verb}")
+    if as_json:
+        _print_json(answer)
+        return
+    for number, explanation in enumerate(answer.get("clocks", [])):
+        if number:
+            out.print()
+        for line in clocks.explained(explanation):
+            out.print(line, markup=False, highlight=False)
+    if left_out := answer.get("leftOut"):
+        out.print(f"\n… and {left_out} more; give clocks/… for one of them")
+
+
+@supervision_app.command("list")
+def supervision_list(
+    filter_: Annotated[
+        str, typer.Option("--filter", help="AIP-160, e.g. 'stage >= SUPERVISION AND lead_unit = \"units/water\"'.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="What ends by then, e.g. 2026-03-01T17:30. Default: today.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times.")] = "Asia/Shanghai",
+    limit: Limit = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Lists by unit what is due today or was due before: what was reminded of, is supervised, stood in a circular."""
+    zone = series.zone_of(time_zone)
+    until = series.rfc3339(until, zone, "--until")
+    rows = list(caller.gateway().pages("/v1/clocks:supervision", "clocks", limit, filter=filter_, until=until))
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        out.print("Nothing is due.")
+    for line in clocks.supervised(rows, zone, datetime.now(zone)):
+        out.print(line, markup=False, highlight=False)
+
+
 @notifications_app.command("list")
 def notifications_list(filter_: Filter = "", limit: Limit = 30, as_json: AsJson = False) -> None:
     """Lists notifications, the newest first."""
@@ -573,6 +633,7 @@ def inquire(
     out.print(
         f"An answer is promised by {_time(answer.get('deadline', ''))}; to read it: huiyin receipt {answer['receipt']}"
     )
+    _say_weekdays(answer)
 
 
 @app.command()
@@ -589,6 +650,7 @@ def receipt(
         f"{_short(answer.get('state', ''), 'STATE_')}  received {_time(answer.get('receiveTime', ''))}  "
         f"answer by {_time(answer.get('deadline', ''))}"
     )
+    _say_weekdays(answer)
     for found in answer.get("answers", []):
         out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)
@@ -658,6 +720,12 @@ def status(as_json: AsJson = False) -> None:
             out.print(f"{part['service']:<10} {'serving' if part.get('serving') else 'NOT SERVING'}")
     if not answer.get("serving"):
         raise typer.Exit(1)
+
+
+def _say_weekdays(answer: Json) -> None:
+    if years := answer.get("weekdayYears"):
+        listed = ", ".join(map(str, years))
+        out.print(f"The holidays of {listed} are not announced yet; the date may be brought forward, never put off.")
 
 
 def _public() -> Gateway:
