@@ -157,12 +157,11 @@ class Life(RuleBasedStateMachine):
 
     @invariant()
     def no_clock_is_lost(self) -> None:
-        clocks = self.read(lambda connection: connection.execute(select(CLOCKS)).all())
-        own = {row.id: row for row in clocks if row.case_id == self.case}
-        for inquiry in self.read(lambda connection: connection.execute(select(INQUIRIES)).all()):
-            if inquiry.case_id == self.case:
-                assert own[inquiry.id].deadline == inquiry.deadline
-                assert own[inquiry.id].deadline <= own[inquiry.id].counted_time
+        of_case = select(CLOCKS).where(CLOCKS.c.case_id == self.case)
+        own = {row.id: row for row in self.read(lambda connection: connection.execute(of_case).all())}
+        inquiries = select(INQUIRIES).where(INQUIRIES.c.case_id == self.case)
+        for inquiry in self.read(lambda connection: connection.execute(inquiries).all()):
+            assert own[inquiry.id].deadline == inquiry.deadline <= own[inquiry.id].counted_time
         for row in own.values():
             runs = row.state == clock_pb2.Clock.STATE_RUNNING
             assert runs == (row.edition is not None)
