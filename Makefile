@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-forecast bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-forecast bench-scale bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -49,8 +49,14 @@ bench-answers: setup ## how well past answers are found; EVAL_DATA= names a fold
 bench-bursts: setup ## how soon bursts are alarmed, and how often falsely
 	@$(BIN)/python -m bench.bursts
 
+bench-events: setup ## how well and how fast posts are joined to events; EVAL_DATA= names a folder with messages.xlsx
+	@$(BIN)/python -m bench.events
+
 bench-forecast: setup ## back-test of the forecast of 24 hours; EVAL_DATA= as above
 	@$(BIN)/python -m bench.forecast
+
+bench-scale: setup ## what a post costs among 1,000, 10,000 and 100,000 live events
+	@$(BIN)/python -m bench.scale
 
 bench-search: setup ## queries of ten kinds over ROWS=1000000 posts
 	@ROWS=$(or $(ROWS),1000000) $(BIN)/python -m bench.search

@@ -8,6 +8,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from huiyin_collector.model.times import HOME_ZONE, load_zone, read_time
 from python_calamine import CalamineWorkbook
 
 _ROOT = Path(__file__).parents[1]
@@ -18,11 +19,15 @@ _LEAST = 4000
 
 @dataclass(frozen=True)
 class Texts:
-    """A file to import, and what is in it: the id of each row, its subject and its detail."""
+    """A file to import, and what is in it: the id of each row, its subject and its detail, and when it was published.
+
+    Times are microseconds since the epoch; 0 where none is told.
+    """
 
     file: Path
     ids: list[str]
     rows: list[tuple[str, str]]
+    times: list[int]
     origin: str
 
 
@@ -32,9 +37,11 @@ def find() -> Texts:
     workbook = folder / "messages.xlsx"
     if workbook.is_file():
         header, *rows = CalamineWorkbook.from_path(str(workbook)).get_sheet_by_index(0).to_python()
-        identity, subject, detail = (header.index(name) for name in ("留言编号", "留言主题", "留言详情"))
+        columns = ("留言编号", "留言主题", "留言详情", "留言时间")
+        identity, subject, detail, published = (header.index(name) for name in columns)
         ids = [str(row[identity]).removesuffix(".0") for row in rows]
-        return Texts(workbook, ids, [(str(row[subject]), str(row[detail])) for row in rows], workbook.name)
+        texts = [(str(row[subject]), str(row[detail])) for row in rows]
+        return Texts(workbook, ids, texts, [_time(row[published]) for row in rows], workbook.name)
     return _repeated_samples()
 
 
@@ -50,4 +57,10 @@ def _repeated_samples() -> Texts:
         writer.writeheader()
         writer.writerows(rows)
     ids = [row["编号"] for row in rows]
-    return Texts(target, ids, [(row["主题"], row["内容"]) for row in rows], "samples, repeated")
+    texts = [(row["主题"], row["内容"]) for row in rows]
+    return Texts(target, ids, texts, [_time(row["时间"]) for row in rows], "samples, repeated")
+
+
+def _time(value: object) -> int:
+    moment = read_time(value, load_zone(HOME_ZONE))
+    return int(moment.timestamp() * 1_000_000) if moment else 0

@@ -150,11 +150,39 @@ def test_a_copied_sentence_leaves_the_same_mark_whatever_stands_around_it() -> N
 
 
 def test_an_event_of_several_matters_is_split_and_one_of_one_matter_is_not() -> None:
-    posts = [
-        (text, terms_of(text, ""), "", 0)
-        for pair in zip(MATTERS["wages"], MATTERS["water"], strict=True)
-        for text in pair
-    ]
-    assert split(posts) == [MATTERS["wages"], MATTERS["water"]]
-    assert split(posts[::2]) == [MATTERS["wages"]]
-    assert split([]) == [[]]
+    by_turns = zip(MATTERS["wages"], MATTERS["water"], strict=True)
+    posts = [(text, terms_of(text, ""), "", 0) for pair in by_turns for text in pair]
+    joiner = Joiner()
+    for _, terms, _, _ in posts:
+        joiner.add(terms, "event")
+    assert split(posts, joiner.weigh) == [MATTERS["wages"], MATTERS["water"]]
+    assert split(posts[::2], joiner.weigh) == [MATTERS["wages"]]
+    assert split([], joiner.weigh) == [[]]
+
+
+def test_a_large_event_is_left_as_it_is() -> None:
+    joiner = Joiner()
+    posts = [(f"{number}", terms_of(text, ""), "", 0) for number in range(50) for _, text in TEXTS]
+    for _, terms, _, _ in posts:
+        joiner.add(terms, "event")
+    assert split(posts, joiner.weigh) == [[post_id for post_id, _, _, _ in posts]]
+
+
+def test_what_is_merged_one_after_the_other_is_still_one() -> None:
+    """A neighbour of a neighbour is told only if it is like all of them together."""
+    joiner = Joiner()
+    for number, text in enumerate(MATTERS["noise"]):
+        joiner.add(terms_of(text, ""), str(number))
+    found = joiner.neighbours("0")
+    assert found
+    for other in found:
+        assert joiner.neighbours("0")[0] == other
+        joiner.merge(other, "0")
+    assert joiner.neighbours("0") == []
+
+
+def test_weighing_what_never_joined_changes_nothing() -> None:
+    first, second = Joiner(), Joiner()
+    first.weigh(terms_of("望江花园停水三天", "自来水爆管"))
+    for number, (_, text) in enumerate(TEXTS):
+        assert first.join(terms_of(text, ""), str(number)) == second.join(terms_of(text, ""), str(number))

@@ -1,9 +1,11 @@
 """Joins posts to events in one streaming pass, and finds events that are one.
 
-A post joins the event that it is most like, when it is like enough; otherwise it opens one. Likeness is the cosine of
-their terms, where rare terms count for more (tf-idf with what was seen so far, smoothed by a prior), so that names of
-estates, roads and firms decide. It is less where the event's posts speak of another place: the same trouble in another
-town is another event.
+A post joins the event whose posts it is most like in the mean, when it is like enough; otherwise it opens one. How
+like two posts are is the mean of two cosines, of their words and of their pairs of characters, where rare ones count
+for more (tf-idf with what was seen so far, smoothed by a prior); less when they speak of different places, for the same
+trouble in another town is another event, and less when much time lies between. The mean over an event's posts is what
+agglomerative clustering by average linkage goes by: unlike the likeness to a centre, it does not grow as an event
+becomes loose.
 
 Candidates come from an inverted index over each post's weightiest terms, and from the marks of copied sentences, which
 bounds the cost of a post whatever the number of events.
@@ -12,55 +14,72 @@ An event is closed to posts that were published more than `COOLING` after its la
 resembles it then is an echo, and opens an event of its own. A post that arrives late joins the event of its time.
 
 The joiner is a function of the sequence of operations alone: the same operations, with `add` in the place of `join`,
-give the same state. Weights are whole numbers, whose sums depend on no order.
+give the same state, on every machine. Weights are whole numbers, whose sums depend on no order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import islice
 from operator import itemgetter
 from typing import Final, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from huiyin_analyzer.model.terms import Terms
 
-LIKENESS: Final = 0.25
-"""Above it a post belongs to an event. Found by trying on labelled messages in several orders."""
-ONE_MATTER: Final = 0.5
+LIKENESS: Final = 0.2
+"""Above it a post belongs to an event."""
+COPY_LIKENESS: Final = 0.1
+"""Above it a post belongs to an event that has one of its longest sentences too."""
+ONE_MATTER: Final = 0.21
 """Above it two events are one."""
 COOLING: Final = 180 * 86_400_000_000
 """So long after its last post an event is closed, in microseconds."""
-REVIEWED_GROWTH: Final = 1.25
+REVIEWED_GROWTH: Final = 1.5
 """An event is looked at for repair whenever it has grown by so much."""
-
 _ACTIVE: Final = 14 * 86_400_000_000
 """So long after its last post an event is active, in microseconds."""
 
-_ELSEWHERE: Final = 0.4
-"""What the likeness loses where every post of an event speaks of another place."""
-_PLACE_WEIGHT: Final = 1.5
-"""A place is a term too, as weighty as one of the subject: a village says much, a city next to nothing."""
-_UNIT: Final = 256.0
-"""A weight of 1 as a whole number."""
-_PRIOR_POSTS: Final = 2000.0
+ELSEWHERE: Final = 0.35
+"""What the likeness of two posts loses when they speak of different places."""
+_LATER: Final = 0.005
+"""What it loses as the days between them grow e-fold; where they are fewer than `_NEAR_DAYS` it gains."""
+_NEAR_DAYS: Final = 20.0
+_DAY: Final = 86_400_000_000.0
+UNIT: Final = 4096
+"""The length of a post's weights, which are whole numbers."""
+_UNIT_SQUARE: Final = UNIT * UNIT
+_FINE: Final = 256.0
+"""A weight of 1 as a whole number, before it is measured against the others of its post."""
+_FIRST_ROOM: Final = 1024
+_PRIOR_POSTS: Final = 4000.0
 _PRIOR_SHARE: Final = 0.0005
 """A term never seen counts as seen in this share of so many posts: early in a feed everything would seem rare."""
-_TERMS: Final = 64
-"""The weightiest terms of a post are compared; the rest is noise that costs time."""
 _INDEXED_TERMS: Final = 10
-_LONGEST_LIST: Final = 60
-"""A term that so many events share tells nothing of which of them it is."""
+_MOST_INDEXED: Final = 40
+"""Of one event."""
+_LONGEST_LIST: Final = 30
+"""A term leads to so many events at most, to those that had it last."""
+_VISITED: Final = 120
+"""So many entries of the index are looked at for a post, the rarest terms first."""
 _CANDIDATES: Final = 3
+_CLOSED_CANDIDATES: Final = 1
 _MOST_TERMS: Final = 400
-_KEPT_TERMS: Final = 200
+_KEPT_TERMS: Final = 300
+_MOST_PLACES: Final = 12
 _COMPARED_TERMS: Final = 20
 """By so many of an event's terms its neighbours are found."""
+_COMPARED_EVENTS: Final = 6
 _MOST_NEIGHBOURS: Final = 5
 _MOST_MARKS: Final = 32
-_WEIGHT = itemgetter(0)
+_COUNT = itemgetter(1)
+_COPIED: Final = 4 * UNIT
+"""What a mark that is shared weighs among the terms that are: more than all of them."""
 
 Placed = tuple[Terms, str, int]
 """The terms of a post, its place, and when it was published (microseconds since the epoch)."""
@@ -91,25 +110,76 @@ class Joined(NamedTuple):
     """Whether the event is to be looked at for repair now: it has grown by a part of its size."""
 
 
+Numbers = NDArray[np.int64]
+
+
+class Weighed(NamedTuple):
+    """The terms of a post by their numbers, with their weights, in the order of the text."""
+
+    terms: Numbers
+    weights: Numbers
+
+    def heaviest(self, count: int) -> list[tuple[int, int]]:
+        """Terms and weights, from the heaviest; of equals, the one that came first comes first."""
+        order = np.argsort(-self.weights, kind="stable")[:count]
+        return list(zip(self.terms[order].tolist(), self.weights[order].tolist(), strict=True))
+
+
 @dataclass(slots=True, eq=False)
 class _Centre:
-    """What an event is compared by: the sum of the weights of its posts, the square of its length, its times and how
-    many of its posts speak of each place."""
+    """What an event is compared by: the sums of the weights of its posts, its times and places."""
 
     event: str
-    weights: dict[str, int]
-    square: int
+    terms: NDArray[np.uint32]
+    """By their numbers, in their order."""
+    sums: NDArray[np.uint32]
     first: int
     last: int
-    posts: int = 1
-    places: dict[str, int] = field(default_factory=dict)
-    heads: dict[str, None] = field(default_factory=dict)
+    posts: int
+    places: tuple[tuple[str, int], ...]
+    """How many posts speak of each place."""
+    heads: list[int]
     """The terms under which it is indexed."""
-    marks: dict[int, None] = field(default_factory=dict)
+    marks: tuple[int, ...] = ()
 
     def is_open_at(self, time: int) -> bool:
         """Whether a post published then can be of this event."""
         return self.first - COOLING <= time <= self.last + COOLING
+
+    def weighed(self) -> Weighed:
+        """Its terms as if they were those of one post."""
+        return Weighed(self.terms.astype(np.int64), self.sums.astype(np.int64))
+
+    def take(self, weighed: Weighed, posts: int, first: int, last: int) -> None:
+        """Adds the weights of so many posts."""
+        at = np.searchsorted(self.terms, weighed.terms)
+        known = self.terms.take(at, mode="clip") == weighed.terms
+        sums = self.sums.copy()  # an event that is looked at for its neighbours shares them
+        sums[at[known]] += weighed.weights[known].astype(np.uint32)
+        new = ~known
+        terms = np.concatenate((self.terms, weighed.terms[new].astype(np.uint32)))
+        sums = np.concatenate((sums, weighed.weights[new].astype(np.uint32)))
+        if len(terms) > _MOST_TERMS:
+            kept = np.lexsort((terms, -sums.astype(np.int64)))[:_KEPT_TERMS]
+            terms, sums = terms[kept], sums[kept]
+        order = np.argsort(terms, kind="stable")
+        self.terms, self.sums = terms[order], sums[order]
+        self.posts += posts
+        self.first, self.last = min(self.first, first), max(self.last, last)
+
+    def settle(self, places: Iterable[tuple[str, int]]) -> None:
+        """Adds posts that speak of places."""
+        counts = dict(self.places)
+        for place, count in places:
+            counts[place] = counts.get(place, 0) + count
+            if len(counts) > _MOST_PLACES:
+                del counts[min(counts, key=counts.__getitem__)]
+        self.places = tuple(counts.items())
+
+    def take_over(self, other: _Centre) -> None:
+        """Adds the posts of another event."""
+        self.take(other.weighed(), other.posts, other.first, other.last)
+        self.settle(other.places)
 
 
 class Joiner:
@@ -117,31 +187,35 @@ class Joiner:
 
     def __init__(self) -> None:
         self._posts = 0
-        self._seen: dict[str, int] = {}
+        # Each word and each pair has a number, in the order in which they were first seen.
+        self._words: dict[str, int] = {}
+        self._pairs: dict[str, int] = {}
+        self._numbered = 0
+        self._seen: Numbers = np.zeros(_FIRST_ROOM, np.int64)
         # The logarithm of each count that a term has reached, smoothed by the prior.
-        self._logs: list[float] = []
+        self._logs: NDArray[np.float64] = np.zeros(0)
+        # The weights of the post or event that others are compared with, by term.
+        self._compared: Numbers = np.zeros(_FIRST_ROOM, np.int64)
         self._centres: dict[str, _Centre] = {}
-        self._index: dict[str, list[_Centre]] = {}
+        self._index: dict[int, list[_Centre]] = {}
         self._marked: dict[int, _Centre] = {}
+        self._alone: dict[str, tuple[tuple[str, int], ...]] = {"": ()}
 
     def join(self, terms: Terms, new_id: str, place: str = "", time: int = 0) -> Joined:
         """The event that a post with these terms and this place belongs to: one that is there, or `new_id`.
 
         `time`: when it was published, in microseconds since the epoch. The post is added to the event.
         """
-        self._count(terms.weights, place)
-        weights = self._weigh(terms.weights, place)
-        square = _square(weights)
-        found, echo = self._nearest(weights, square, terms.marks, place, time)
+        weighed = self._weigh(terms, count=True)
+        heads = weighed.heaviest(_INDEXED_TERMS)
+        found, echo = self._nearest(weighed, heads, terms.marks, place, time)
         event = found or new_id
-        grown = self._add(event, weights, square, terms.marks, place, time)
+        grown = self._add(event, weighed, heads, terms.marks, place, time)
         return Joined(event, "" if found else echo, grown)
 
     def add(self, terms: Terms, event: str, place: str = "", time: int = 0) -> None:
         """Adds a post whose event is known."""
-        self._count(terms.weights, place)
-        weights = self._weigh(terms.weights, place)
-        self._add(event, weights, _square(weights), terms.marks, place, time)
+        self._take(self._weigh(terms, count=True), terms, event, place, time)
 
     def merge(self, event: str, into: str) -> None:
         """Lets one event take over the posts of another, which is no more."""
@@ -149,15 +223,7 @@ class Joiner:
         if merged is None or centre is None or merged is centre:
             return
         self._drop(merged)
-        sums = centre.weights
-        for term, weight in merged.weights.items():
-            sums[term] = sums.get(term, 0) + weight
-        centre.square = _square(sums)
-        self._shorten(centre)
-        centre.first, centre.last = min(centre.first, merged.first), max(centre.last, merged.last)
-        centre.posts += merged.posts
-        for place, count in merged.places.items():
-            centre.places[place] = centre.places.get(place, 0) + count
+        centre.take_over(merged)
         self._enter(centre, merged.heads, merged.marks)
 
     def replace(self, event: str, posts: Iterable[Placed]) -> None:
@@ -166,135 +232,195 @@ class Joiner:
         if centre is not None:
             self._drop(centre)
         for terms, place, time in posts:
-            weights = self._weigh(terms.weights, place)
-            self._add(event, weights, _square(weights), terms.marks, place, time)
+            self._take(self.weigh(terms), terms, event, place, time)
+
+    def neighbours(self, event: str) -> list[str]:
+        """The events that are one with this, each with those before it too; the likeliest first, a few at most."""
+        centre = self._centres.get(event)
+        if centre is None:
+            return []
+        union = replace(centre)
+        votes = self._votes(union.weighed().heaviest(_COMPARED_TERMS), centre.marks)
+        votes.pop(centre, None)
+        near = islice(sorted(votes, key=votes.__getitem__, reverse=True), _COMPARED_EVENTS)
+        rest = [other for other in near if _may_be_one(centre, other)]
+        found: list[str] = []
+        while rest and len(found) < _MOST_NEIGHBOURS:
+            likenesses = self._likenesses_of_events(union, rest)
+            best = max(likenesses)
+            if best <= ONE_MATTER:
+                break
+            other = rest.pop(likenesses.index(best))
+            found.append(other.event)
+            union.take_over(other)
+        return found
 
     def size(self, event: str) -> int:
         """How many posts an event has; 0 where it is not known."""
         centre = self._centres.get(event)
         return centre.posts if centre else 0
 
-    def neighbours(self, event: str) -> list[str]:
-        """The events that are one with this, the likeliest first; a few at most."""
-        centre = self._centres.get(event)
-        if centre is None:
-            return []
-        heads = sorted(centre.weights.items(), key=lambda item: (-item[1], item[0]))[:_COMPARED_TERMS]
-        votes = self._votes(dict(heads), centre.marks)
-        votes.pop(centre, None)
-        found = []
-        for other in sorted(votes, key=votes.__getitem__, reverse=True)[: 4 * _MOST_NEIGHBOURS]:
-            if other.first - COOLING <= centre.last and centre.first - COOLING <= other.last:
-                like = _likeness(centre.weights, centre.square, other)
-                if like > ONE_MATTER and centre.places and other.places:
-                    shares = [_share_elsewhere(other.places, place) * n for place, n in centre.places.items()]
-                    like -= _ELSEWHERE * math.fsum(shares) / sum(centre.places.values())
-                if like > ONE_MATTER:
-                    found.append((like, other.event))
-        found.sort(key=_WEIGHT, reverse=True)
-        return [other for _, other in found[:_MOST_NEIGHBOURS]]
+    def weigh(self, terms: Terms) -> Weighed:
+        """The terms of a post with their weights as of now; of length `UNIT`, half of it words.
 
-    def _count(self, terms: Mapping[str, float], place: str) -> None:
-        """Counts that a post has these terms."""
-        self._posts += 1
-        seen = self._seen
-        for term in terms:
-            seen[term] = seen.get(term, 0) + 1
-        if place and terms:
-            seen[f"@{place}"] = seen.get(f"@{place}", 0) + 1
-        logs = self._logs
-        while len(logs) <= self._posts:  # a term has been seen once a post at most
-            logs.append(math.log(len(logs) + 1.0 + _PRIOR_POSTS * _PRIOR_SHARE))
+        Terms of posts that never joined weigh nothing.
+        """
+        words = {word: weight for word, weight in terms.words.items() if word in self._words}
+        pairs = {pair: weight for pair, weight in terms.pairs.items() if pair in self._pairs}
+        return self._weigh(Terms(words, pairs, terms.marks), count=False)
 
-    def _weigh(self, terms: Mapping[str, float], place: str) -> dict[str, int]:
-        """The weightiest terms of a post with their weights, from the weightiest."""
-        if place and terms:  # where nothing is said, the place alone is no matter
-            terms = {**terms, f"@{place}": _PLACE_WEIGHT}
-        seen, logs = self._seen, self._logs
-        log_posts = math.log(self._posts + _PRIOR_POSTS)
-        weighed = [
-            (int(_UNIT * weight * (log_posts - logs[seen.get(term, 1) - 1])), term) for term, weight in terms.items()
-        ]
-        # The sort is stable: of terms as weighty, the one that came first in the text comes first.
-        weighed.sort(key=_WEIGHT, reverse=True)
-        return {term: weight for weight, term in weighed[:_TERMS]}
+    def _weigh(self, terms: Terms, count: bool) -> Weighed:
+        """`count`: counts first that a post has these terms."""
+        words, pairs = self._numbers(self._words, terms.words), self._numbers(self._pairs, terms.pairs)
+        numbers: Numbers = np.array(words + pairs, np.int64)
+        seen = self._seen[numbers]
+        if count:
+            self._posts += 1
+            seen += 1
+            self._seen[numbers] = seen
+        if len(self._logs) <= self._posts:  # a term has been seen once a post at most
+            reached = range(2 * self._posts + 1)
+            self._logs = np.array([math.log(posts + _PRIOR_POSTS * _PRIOR_SHARE) for posts in reached])
+        rarity = math.log(self._posts + _PRIOR_POSTS) - self._logs[seen]
+        raw = (np.array([*terms.words.values(), *terms.pairs.values()]) * rarity * _FINE).astype(np.int64)
+        halves = 2.0 if words and pairs else 1.0
+        parts = raw[: len(words)], raw[len(words) :]
+        scaled = [part * (UNIT / math.sqrt(halves * int(part @ part) or 1.0)) for part in parts]
+        return Weighed(numbers, np.concatenate(scaled).astype(np.int64))
 
-    def _votes(self, weights: Mapping[str, int], marks: Iterable[int]) -> dict[_Centre, int]:
-        """The events that share terms or marks, by the weight of what they share."""
+    def _numbers(self, known: dict[str, int], terms: Iterable[str]) -> list[int]:
+        """The numbers of terms; new ones get one."""
+        numbers = [*map(known.get, terms)]
+        if None in numbers:
+            for at, term in enumerate(terms):
+                if numbers[at] is None:
+                    numbers[at] = known[term] = self._numbered
+                    self._numbered += 1
+            if self._numbered > len(self._seen):
+                room = np.zeros(2 * self._numbered - len(self._seen), np.int64)
+                self._seen, self._compared = np.append(self._seen, room), np.append(self._compared, room)
+        return numbers  # type: ignore[return-value]
+
+    def _votes(self, heads: Iterable[tuple[int, int]], marks: Iterable[int]) -> dict[_Centre, int]:
+        """The events that share terms or marks, by the weight of what they share, the rarest first."""
         votes: dict[_Centre, int] = {}
         index = self._index
-        for term, weight in weights.items():
-            centres = index.get(term, ())
-            if len(centres) <= _LONGEST_LIST:
-                for centre in centres:
-                    votes[centre] = votes.get(centre, 0) + weight
+        lists = sorted([(len(index[term]), weight, term) for term, weight in heads if term in index])
+        visited = 0
+        for length, weight, term in lists:
+            visited += length
+            if visited > _VISITED:
+                break
+            for centre in index[term]:
+                votes[centre] = votes.get(centre, 0) + weight
         marked = self._marked
         for mark in marks:
             copied = marked.get(mark)
             if copied is not None:
-                votes[copied] = votes.get(copied, 0) + int(10 * _UNIT)
+                votes[copied] = votes.get(copied, 0) + _COPIED
         return votes
 
     def _nearest(
-        self, weights: dict[str, int], square: int, marks: tuple[int, ...], place: str, time: int
+        self,
+        weighed: Weighed,
+        heads: Sequence[tuple[int, int]],
+        marks: tuple[int, ...],
+        place: str,
+        time: int,
     ) -> tuple[str, str]:
         """The event that a post belongs to, and the closed one that it resembles; each "" where there is none."""
-        votes = self._votes(dict(islice(weights.items(), _INDEXED_TERMS)), marks)
+        votes = self._votes(heads, marks)
         if not votes:
             return "", ""
-        found, likeness = {True: "", False: ""}, {True: LIKENESS, False: LIKENESS}
+        found = {True: "", False: ""}
+        best = {True: 0.0, False: 0.0}
+        left = {True: _CANDIDATES, False: _CLOSED_CANDIDATES}
+        compared = self._compared
+        compared[weighed.terms] = weighed.weights
         # Of events with as many votes, the one found first comes first; ids, which chance makes, decide nothing.
-        for centre in sorted(votes, key=votes.__getitem__, reverse=True)[:_CANDIDATES]:
+        for centre in sorted(votes, key=votes.__getitem__, reverse=True):
             is_open = centre.is_open_at(time)
-            like = _likeness(weights, square, centre)
-            if like > likeness[is_open] and place:
-                like -= _ELSEWHERE * _share_elsewhere(centre.places, place)
-            if like > likeness[is_open]:
-                found[is_open], likeness[is_open] = centre.event, like
+            if not left[is_open]:
+                if not left[not is_open]:
+                    break
+                continue
+            left[is_open] -= 1
+            least = max(best[is_open], COPY_LIKENESS if votes[centre] >= _COPIED else LIKENESS)
+            likeness = int(compared[centre.terms] @ centre.sums) / (centre.posts * _UNIT_SQUARE)
+            likeness += likeness_in_time(max(centre.first - time, time - centre.last, 0))
+            if likeness > least and place and centre.places:
+                likeness -= ELSEWHERE * _share_elsewhere(centre.places, place)
+            if likeness > least:
+                found[is_open], best[is_open] = centre.event, likeness
+        compared[weighed.terms] = 0
         return found[True], found[False]
 
+    def _likenesses_of_events(self, centre: _Centre, others: Iterable[_Centre]) -> list[float]:
+        """How like the posts of an event are to those of others in the mean."""
+        compared = self._compared
+        compared[centre.terms] = centre.sums
+        found = []
+        for other in others:
+            likeness = int(compared[other.terms] @ other.sums) / (centre.posts * other.posts * _UNIT_SQUARE)
+            likeness += likeness_in_time(max(centre.first - other.last, other.first - centre.last, 0))
+            if likeness > ONE_MATTER and centre.places and other.places:
+                shares = [_share_elsewhere(other.places, place) * count for place, count in centre.places]
+                likeness -= ELSEWHERE * math.fsum(shares) / sum(map(_COUNT, centre.places))
+            found.append(likeness)
+        compared[centre.terms] = 0
+        return found
+
+    def _take(self, weighed: Weighed, terms: Terms, event: str, place: str, time: int) -> None:
+        self._add(event, weighed, weighed.heaviest(_INDEXED_TERMS), terms.marks, place, time)
+
     def _add(
-        self, event: str, weights: dict[str, int], square: int, marks: tuple[int, ...], place: str, time: int
+        self,
+        event: str,
+        weighed: Weighed,
+        heads: Sequence[tuple[int, int]],
+        marks: tuple[int, ...],
+        place: str,
+        time: int,
     ) -> bool:
         """Adds a post to its event; returns whether that has grown enough to be looked at."""
-        heads = islice(weights, _INDEXED_TERMS)
         centre = self._centres.get(event)
         grown = False
         if centre is None:
-            centre = self._centres[event] = _Centre(event, weights, square, time, time)
-            heads = islice(list(weights), _INDEXED_TERMS)
+            places = self._alone.setdefault(place, ((place, 1),))
+            order = np.argsort(weighed.terms)
+            terms, sums = weighed.terms[order].astype(np.uint32), weighed.weights[order].astype(np.uint32)
+            centre = self._centres[event] = _Centre(event, terms, sums, time, time, 1, places, [])
         else:
-            sums, total = centre.weights, centre.square
-            for term, weight in weights.items():
-                old = sums.get(term, 0)
-                sums[term] = old + weight
-                total += weight * (2 * old + weight)
-            centre.square = total
-            self._shorten(centre)
             grown = _steps(centre.posts + 1) > _steps(centre.posts)
-            centre.posts += 1
-            centre.first, centre.last = min(centre.first, time), max(centre.last, time)
-        if place:
-            centre.places[place] = centre.places.get(place, 0) + 1
-        self._enter(centre, heads, marks)
+            centre.take(weighed, 1, time, time)
+            if place:
+                centre.settle([(place, 1)])
+        self._enter(centre, [term for term, _ in heads], marks)
         return grown
 
-    def _enter(self, centre: _Centre, heads: Iterable[str], marks: Iterable[int]) -> None:
-        """Indexes an event under more terms and marks."""
+    def _enter(self, centre: _Centre, heads: Iterable[int], marks: Iterable[int]) -> None:
+        """Indexes an event under more terms and marks. A term leads to those events that had it last."""
         index, known = self._index, centre.heads
         for term in heads:
-            if term not in known:
-                centres = index.get(term)
-                if centres is None:
+            centres = index.get(term)
+            if centres is None:
+                if len(known) < _MOST_INDEXED:
                     index[term] = [centre]
-                    known[term] = None
-                elif len(centres) <= _LONGEST_LIST:
+                    known.append(term)
+            elif term in known:
+                if centres[-1] is not centre:
+                    centres.remove(centre)
                     centres.append(centre)
-                    known[term] = None
+            elif len(known) < _MOST_INDEXED:
+                if len(centres) == _LONGEST_LIST:
+                    centres.pop(0).heads.remove(term)
+                centres.append(centre)
+                known.append(term)
+        marked = self._marked
         for mark in marks:
-            if len(centre.marks) < _MOST_MARKS and mark not in self._marked:
-                self._marked[mark] = centre
-                centre.marks[mark] = None
+            if len(centre.marks) < _MOST_MARKS and mark not in marked:
+                marked[mark] = centre
+                centre.marks += (mark,)
 
     def _drop(self, centre: _Centre) -> None:
         del self._centres[centre.event]
@@ -306,35 +432,31 @@ class Joiner:
         for mark in centre.marks:
             del self._marked[mark]
 
-    @staticmethod
-    def _shorten(centre: _Centre) -> None:
-        if len(centre.weights) > _MOST_TERMS:
-            kept = sorted(centre.weights.items(), key=lambda item: (-item[1], item[0]))[:_KEPT_TERMS]
-            centre.weights = dict(kept)
-            centre.square = _square(centre.weights)
-
-
-def _square(weights: Mapping[str, int]) -> int:
-    """The square of the length of weights; 1 where there are none."""
-    return sum([weight * weight for weight in weights.values()]) or 1
-
 
 def _steps(posts: int) -> int:
     """How often an event of so many posts has grown by a part of its size."""
     return int(math.log(posts) / math.log(REVIEWED_GROWTH) + 1e-9)
 
 
-def _likeness(weights: dict[str, int], square: int, centre: _Centre) -> float:
-    sums = centre.weights
-    product = sum([weights[term] * sums[term] for term in weights.keys() & sums.keys()])
-    return product / math.sqrt(square * centre.square)
+def likeness_in_time(apart: float) -> float:
+    """What the likeness of two posts gains or loses by the time that lies between them, in microseconds."""
+    return _LATER * (math.log1p(_NEAR_DAYS) - math.log1p(apart / _DAY))
 
 
-def _share_elsewhere(places: Mapping[str, int], place: str) -> float:
+def _may_be_one(centre: _Centre, other: _Centre) -> bool:
+    return centre.first - COOLING <= other.last and other.first - COOLING <= centre.last
+
+
+def _share_elsewhere(places: Iterable[tuple[str, int]], place: str) -> float:
     """Which part of these places neither holds nor lies in a place; 0 where none is known."""
-    elsewhere = sum([count for other, count in places.items() if not _one_in_another(other, place)])
-    return elsewhere / sum(places.values()) if elsewhere else 0.0
+    elsewhere = total = 0
+    for other, count in places:
+        total += count
+        if not one_in_another(other, place):
+            elsewhere += count
+    return elsewhere / total if elsewhere else 0.0
 
 
-def _one_in_another(first: str, second: str) -> bool:
+def one_in_another(first: str, second: str) -> bool:
+    """Whether one place holds the other, or is it."""
     return first == second or first.startswith(f"{second}.") or second.startswith(f"{first}.")

@@ -2,55 +2,63 @@
 
 from __future__ import annotations
 
-import math
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
-from huiyin_analyzer.model.joining import Placed
+import numpy as np
+from numpy.typing import NDArray
+
+from huiyin_analyzer.model.joining import ELSEWHERE, LIKENESS, UNIT, Weighed, likeness_in_time, one_in_another
 from huiyin_analyzer.model.terms import Terms
 
-LINKED: Final = 0.12
-"""Posts that are so alike speak of one matter, and so do those that a chain of such links joins."""
-_LEAST_POSTS: Final = 2
-"""A single post that is like no other is not told apart: it may say the same in other words."""
-_MOST_POSTS: Final = 400
+APART: Final = LIKENESS - 0.02
+"""Below it groups of posts speak of different matters. What joins them is higher: only what is clear is split."""
+_MOST_POSTS: Final = 300
 """Of a larger event nothing is proposed: the work grows with the square."""
 
 
-def split(posts: Sequence[tuple[str, Terms, str, int]]) -> list[list[str]]:
+def split(posts: Sequence[tuple[str, Terms, str, int]], weigh: Callable[[Terms], Weighed]) -> list[list[str]]:
     """The ids of an event's posts: in one group, or in several when they clearly speak of several matters.
 
-    The groups come by their first post, and so do the posts in them. What fits nowhere stays with the largest.
+    `posts`: id, terms, place and time of publication (microseconds) of each; `weigh`: that of their joiner. The groups
+    are those of agglomerative clustering by average linkage. They come by their first post, and so do their posts.
     """
     ids = [post_id for post_id, _, _, _ in posts]
-    if len(posts) < 2 * _LEAST_POSTS or len(posts) > _MOST_POSTS:
+    if not 1 < len(ids) <= _MOST_POSTS:
         return [ids]
-    roots = list(range(len(posts)))
+    sums = _likenesses(posts, weigh)
+    groups = [[post_id] for post_id in ids]
+    sizes = np.ones(len(ids))
+    while len(groups) > 1:
+        means = sums / np.outer(sizes, sizes)
+        np.fill_diagonal(means, -np.inf)
+        first, second = sorted(map(int, np.unravel_index(means.argmax(), means.shape)))
+        if means[first, second] < APART:
+            break
+        sums[first] += sums[second]
+        sums[:, first] += sums[:, second]
+        sums = np.delete(np.delete(sums, second, 0), second, 1)
+        sizes[first] += sizes[second]
+        sizes = np.delete(sizes, second)
+        groups[first] += groups.pop(second)
+    order = {post_id: at for at, post_id in enumerate(ids)}
+    return [sorted(group, key=order.__getitem__) for group in groups]
 
-    def root(at: int) -> int:
-        while roots[at] != at:
-            roots[at] = roots[roots[at]]
-            at = roots[at]
-        return at
 
-    placed: list[Placed] = [(terms, place, time) for _, terms, place, time in posts]
-    lengths = [math.sqrt(math.fsum([w * w for w in terms.weights.values()])) or 1.0 for terms, _, _ in placed]
-    for later in range(len(posts)):
-        weights = placed[later][0].weights
-        for earlier in range(later):
-            if root(earlier) != root(later):
-                others = placed[earlier][0].weights
-                shared = math.fsum([weights[term] * others[term] for term in weights.keys() & others.keys()])
-                if shared > LINKED * lengths[later] * lengths[earlier]:
-                    roots[root(later)] = root(earlier)
-    sizes = Counter(root(at) for at in range(len(posts)))
-    large = [at for at, size in sizes.items() if size >= _LEAST_POSTS]
-    if len(large) < 2:
-        return [ids]
-    largest = max(large, key=lambda at: (sizes[at], -at))
-    groups: dict[int, list[str]] = {}
-    for at, post_id in enumerate(ids):
-        home = root(at) if sizes[root(at)] >= _LEAST_POSTS else largest
-        groups.setdefault(home, []).append(post_id)
-    return list(groups.values())
+def _likenesses(posts: Sequence[tuple[str, Terms, str, int]], weigh: Callable[[Terms], Weighed]) -> NDArray[np.float64]:
+    """How like each post is to each other."""
+    weighed = [weigh(terms) for _, terms, _, _ in posts]
+    columns = np.unique(np.concatenate([each.terms for each in weighed]))
+    matrix = np.zeros((len(posts), len(columns)))
+    for row, each in enumerate(weighed):
+        matrix[row, np.searchsorted(columns, each.terms)] = each.weights
+    # Products of whole numbers are exact as long as they stay below 2^53, in whatever order they are summed.
+    likenesses: NDArray[np.float64] = (matrix @ matrix.T) / (UNIT * UNIT)
+    for at, (_, _, place, time) in enumerate(posts):
+        for other, (_, _, other_place, other_time) in enumerate(posts[:at]):
+            correction = likeness_in_time(abs(time - other_time))
+            if place and other_place and not one_in_another(place, other_place):
+                correction -= ELSEWHERE
+            likenesses[at, other] += correction
+            likenesses[other, at] += correction
+    return likenesses

@@ -94,7 +94,7 @@ def _sentences(post: Kept) -> Iterator[str]:
 
 
 def _words(text: str) -> frozenset[str]:
-    return frozenset(terms_of("", text).weights)
+    return frozenset(terms_of("", text).words)
 
 
 def _gain(candidate: _Candidate, taken: Sequence[_Candidate]) -> float:

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from hashlib import blake2b
+from operator import add
 from typing import Final, NamedTuple
 
 from huiyin_analyzer.model.folding import fold
@@ -15,7 +17,13 @@ from huiyin_analyzer.model.words import cut
 
 _READ_CHARACTERS: Final = 200
 """How much of a text is read: what it is about stands at its beginning."""
-_SUBJECT_WEIGHT: Final = 1.5
+_WORDED_CHARACTERS: Final = 120
+_PAIRED_CHARACTERS: Final = 60
+"""Of so many characters, those of the subject before those of the text, words and pairs are taken. More is no better:
+further on people tell what is told of many matters."""
+_SUBJECT_WORD: Final = 1.5
+_SUBJECT_PAIR: Final = 2.0
+_TEXT_PAIR: Final = 0.7
 _MARKS: Final = 3
 _MARKED_CHARACTERS: Final = 14
 """A shorter sentence may be anybody's."""
@@ -38,12 +46,18 @@ _NOT_A_WORD = re.compile(r"\W+")
 
 
 class Terms(NamedTuple):
-    """What a post is compared by."""
+    """What a post is compared by, with the weight of each before its rarity is known."""
 
-    weights: dict[str, float]
-    """Weight of each term before its rarity is known."""
+    words: dict[str, float]
+    """As a dictionary cuts them: they tell what the matter is."""
+    pairs: dict[str, float]
+    """Pairs of neighbouring characters: they keep names of estates, roads and firms that no dictionary holds."""
     marks: tuple[int, ...]
     """Fingerprints of its longest sentences: who has one of them too is a copy, or quotes the same."""
+
+
+NO_TERMS: Final = Terms({}, {}, ())
+"""Those of a text that is kept no longer."""
 
 
 def terms_of(subject: str, text: str) -> Terms:
@@ -57,38 +71,44 @@ def tidy(subject: str, text: str) -> tuple[str, str]:
 
 
 def terms_of_tidy(subject: str, text: str) -> Terms:
-    """The terms of a post that was tidied: words of two characters or more that are not those of asking.
+    """The terms of a post that was tidied: words of two characters or more that are not those of asking, and pairs.
 
-    Words of the subject count for more.
+    Those of the subject count for more.
     """
     marks = _marks(text)
+    left = len(subject)
+    text = text[: max(_WORDED_CHARACTERS - left, 0)]
     subject, text = _MASKED_NAME.sub(" ", subject), _MASKED_NAME.sub(" ", text)
-    weights = dict.fromkeys([word for word in cut(text) if len(word) > 1 and word not in _ASKING], 1.0)
+    words = dict.fromkeys([word for word in cut(text) if len(word) > 1 and word not in _ASKING], 1.0)
     for word in cut(subject):
         if len(word) > 1 and word not in _ASKING:
-            weights[word] = weights.get(word, 0.0) + _SUBJECT_WEIGHT
-    return Terms(weights, marks)
+            words[word] = words.get(word, 0.0) + _SUBJECT_WORD
+    pairs = dict.fromkeys(_pairs(text[: max(_PAIRED_CHARACTERS - left, 0)]), _TEXT_PAIR)
+    for pair in dict.fromkeys(_pairs(subject)):
+        pairs[pair] = pairs.get(pair, 0.0) + _SUBJECT_PAIR
+    return Terms(words, pairs, marks)
 
 
 def dump(terms: Terms) -> str:
     """Terms as JSON, for `load`."""
-    return json.dumps([terms.weights, terms.marks], ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(terms, ensure_ascii=False, separators=(",", ":"))
 
 
 def load(dumped: str) -> Terms:
     """What `dump` wrote."""
-    weights, marks = json.loads(dumped)
-    return Terms(weights, tuple(marks))
+    words, pairs, marks = json.loads(dumped)
+    return Terms(words, pairs, tuple(marks))
 
 
-NO_TERMS: Final = Terms({}, ())
-"""Those of a text that is kept no longer."""
+def _pairs(text: str) -> Iterator[str]:
+    return filter(str.isalnum, map(add, text, text[1:]))
 
 
 def _marks(text: str) -> tuple[int, ...]:
-    sentences = [_NOT_A_WORD.sub("", sentence) for sentence in _BETWEEN_SENTENCES.split(text)]
-    long = sorted([sentence for sentence in sentences if len(sentence) >= _MARKED_CHARACTERS], key=len, reverse=True)
-    return tuple([_fingerprint(sentence) for sentence in long[:_MARKS]])
+    sentences = [sentence for sentence in _BETWEEN_SENTENCES.split(text) if len(sentence) >= _MARKED_CHARACTERS]
+    sentences.sort(key=len, reverse=True)
+    written = [_NOT_A_WORD.sub("", sentence) for sentence in sentences[:_MARKS]]
+    return tuple([_fingerprint(sentence) for sentence in written if len(sentence) >= _MARKED_CHARACTERS])
 
 
 def _fingerprint(sentence: str) -> int:

@@ -23,7 +23,7 @@ from huiyin_analyzer.worker.state import State, kept_terms
 
 log = structlog.get_logger(__name__)
 
-_LEAST_SPLIT: Final = 8
+LEAST_SPLIT: Final = 8
 """Whether it is several is asked of an event of so many posts, of twice as many, and so on."""
 
 
@@ -49,7 +49,8 @@ class Repairs:
             event_id = first
         if self._may_be_several(event_id, drill):
             rows = regroupings.posts_of(self._tx.connection, event_id)
-            groups = split([(row.id, kept_terms(row), row.place, row.publish_time) for row in rows])
+            placed = [(row.id, kept_terms(row), row.place, row.publish_time) for row in rows]
+            groups = split(placed, self._state.joiners[drill].weigh)
             # The largest keeps the name.
             for group in sorted(groups, key=len, reverse=True)[1:]:
                 number = regroupings.newest(self._tx.connection)[0] + 1
@@ -75,7 +76,7 @@ class Repairs:
         size = self._state.joiners[drill].size(event_id)
         # It is reviewed as it grows by a part of its size; of those times one in each doubling is taken.
         doubled = size.bit_length() > int(size / REVIEWED_GROWTH).bit_length()
-        return doubled and size >= _LEAST_SPLIT and self._state.bounds.may_split(event_id)
+        return doubled and size >= LEAST_SPLIT and self._state.bounds.may_split(event_id)
 
     def _in_order(self, one: str, other: str) -> tuple[str, str]:
         first_of = {each: regroupings.first_number(self._tx.connection, each) for each in (one, other)}
