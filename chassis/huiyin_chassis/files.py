@@ -116,13 +116,15 @@ async def receive(file: BinaryIO, first: Piece, rest: AsyncIterator[Piece], *, m
     file.seek(0)
 
 
-def open_table(file: BinaryIO, format: Format) -> Table:
+def open_table(file: BinaryIO, format: Format, *, keep_empty: bool = False) -> Table:
     """Opens the table in a file that is read from its beginning. Raises UnreadableFile, here or while rows are read.
 
-    Rows without content are left out. Memory does not grow with a file of CSV or JSON lines, nor with the rows of a
-    large workbook.
+    Rows without content are left out; `keep_empty` keeps those between others (a blank line of CSV is no row). Memory
+    does not grow with a file of CSV or JSON lines, nor with the rows of a large workbook.
     """
-    return _OPENERS[format](file)
+    if format is Format.JSONL:
+        return _open_json_lines(file)
+    return (_open_workbook if format is Format.XLSX else _open_csv)(file, keep_empty)
 
 
 def find_column(header: Sequence[object], name: str) -> int | None:
@@ -138,16 +140,32 @@ def _plain(name: str) -> str:
     return "".join(unicodedata.normalize("NFKC", name).split()).casefold()
 
 
-def _with_header(rows: Iterator[Row], count: Callable[[], int]) -> Table:
+def _with_header(rows: Iterator[Row], count: Callable[[], int], keep_empty: bool) -> Table:
     """The first row that is not empty is the header."""
-    full = (row for row in rows if any(cell is not None and cell != "" for cell in row[1]))
-    header = next(full, None)
+    header = next(filter(_is_full, rows), None)
     if header is None:
         raise UnreadableFile("the file holds no row; its first row must name the columns")
-    return Table(header[1], full, max(count() - header[0], 0))
+    kept = _with_empty(rows) if keep_empty else filter(_is_full, rows)
+    return Table(header[1], kept, max(count() - header[0], 0))
 
 
-def _open_workbook(file: BinaryIO) -> Table:
+def _is_full(row: Row) -> bool:
+    return any(cell is not None and cell != "" for cell in row[1])
+
+
+def _with_empty(rows: Iterator[Row]) -> Iterator[Row]:
+    """Rows up to the last one that is not empty."""
+    waiting: list[Row] = []
+    for row in rows:
+        if _is_full(row):
+            yield from waiting
+            waiting.clear()
+            yield row
+        elif row[1]:
+            waiting.append(row)
+
+
+def _open_workbook(file: BinaryIO, keep_empty: bool) -> Table:
     try:
         with zipfile.ZipFile(file) as archive:
             unpacked = sum(member.file_size for member in archive.infolist())
@@ -156,20 +174,20 @@ def _open_workbook(file: BinaryIO) -> Table:
     if unpacked > MOST_UNPACKED:
         raise UnreadableFile("the workbook is too large; split it, or save it as CSV")
     file.seek(0)
-    return _read_at_once(file) if unpacked <= IN_MEMORY else _stream(file)
+    return (_read_at_once if unpacked <= IN_MEMORY else _stream)(file, keep_empty)
 
 
-def _read_at_once(file: BinaryIO) -> Table:
+def _read_at_once(file: BinaryIO, keep_empty: bool) -> Table:
     from python_calamine import CalamineError, CalamineWorkbook
 
     try:
         sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
     except (CalamineError, IndexError) as error:
         raise UnreadableFile(_SAVE_AGAIN) from error
-    return _with_header(enumerate(sheet.iter_rows(), 1), lambda: sheet.total_height)
+    return _with_header(enumerate(sheet.iter_rows(), 1), lambda: sheet.total_height, keep_empty)
 
 
-def _stream(file: BinaryIO) -> Table:
+def _stream(file: BinaryIO, keep_empty: bool) -> Table:
     # Loaded here: it costs every process that reads no large workbook 10 MB.
     from openpyxl import load_workbook
 
@@ -183,10 +201,10 @@ def _stream(file: BinaryIO) -> Table:
         sheet = load_workbook(file, read_only=True, data_only=True).worksheets[0]
     except _DAMAGED as error:
         raise UnreadableFile(_SAVE_AGAIN) from error
-    return _with_header(rows(), lambda: sheet.max_row or 0)
+    return _with_header(rows(), lambda: sheet.max_row or 0, keep_empty)
 
 
-def _open_csv(file: BinaryIO) -> Table:
+def _open_csv(file: BinaryIO, keep_empty: bool) -> Table:
     encoding = _encoding_of(file)
     file.seek(0)
     dialect = _dialect_of(file.read(_PROBE).decode(encoding, "ignore"))
@@ -196,7 +214,7 @@ def _open_csv(file: BinaryIO) -> Table:
         count = sum(1 for _ in _csv_rows(file, encoding, dialect))
     except csv.Error as error:
         raise UnreadableFile("the file cannot be read as CSV; check that quotation marks come in pairs") from error
-    return _with_header(_csv_rows(file, encoding, dialect), lambda: count)
+    return _with_header(_csv_rows(file, encoding, dialect), lambda: count, keep_empty)
 
 
 def _csv_rows(file: BinaryIO, encoding: str, dialect: type[csv.Dialect]) -> Iterator[Row]:
@@ -281,10 +299,3 @@ def _json_rows(file: BinaryIO, keys: list[str]) -> Iterator[Row | BadRow]:
             yield number, [parsed.get(key) for key in keys]
         else:
             yield BadRow(number, "no JSON object in UTF-8; write one object a line")
-
-
-_OPENERS: Final[dict[Format, Callable[[BinaryIO], Table]]] = {
-    Format.XLSX: _open_workbook,
-    Format.CSV: _open_csv,
-    Format.JSONL: _open_json_lines,
-}

@@ -77,11 +77,13 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.cases.publish",
         "casework.cases.close",
         "casework.cases.extend",
+        "casework.extensions.decide",
+        "casework.clocks.write",
         "casework.tasks.write",
     },
-    "officer": _READ | {"casework.cases.accept", "casework.cases.draft"},
+    "officer": _READ | {"casework.cases.accept", "casework.cases.draft", "casework.extensions.request"},
     "reviewer": _READ | {"casework.cases.review"},
-    "approver": _READ | {"casework.cases.approve"},
+    "approver": _READ | {"casework.cases.approve", "casework.extensions.decide"},
     "inspector": _READ | _READ_POSTS,
     "admin": _READ
     | _READ_POSTS

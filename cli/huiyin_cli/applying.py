@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,12 +75,34 @@ def _apply_units(gateway: Gateway, path: Path) -> str:
                         {"account": f"accounts/{member['account']}", "roles": member["roles"]}
                         for member in node.get("members") or []
                     ],
+                    "workingHours": [str(stretch) for stretch in node.get("working_hours") or []],
+                    "timeZone": str(node.get("time_zone", "")),
+                    "standIns": [f"accounts/{account}" for account in node.get("stand_ins") or []],
+                    "absences": [
+                        {
+                            "account": f"accounts/{absence['account']}",
+                            "startTime": _instant(path, absence.get("from")),
+                            "endTime": _instant(path, absence.get("to")),
+                        }
+                        for absence in node.get("absences") or []
+                    ],
                 }
             )
             add(node.get("children") or [], name)
 
     add(_load(path), "")
     return _write(gateway, "/v1/units:batchUpdate", "units", units)
+
+
+def _instant(path: Path, value: Any) -> str:
+    """A time with its zone, as YAML or a person writes it."""
+    moment = value
+    if isinstance(value, str):
+        with contextlib.suppress(ValueError):
+            moment = datetime.fromisoformat(value)
+    if not isinstance(moment, datetime) or moment.tzinfo is None:
+        raise Problem(f"{path}: {value!r} is no time of an absence; write it like 2026-03-01T08:00:00+08:00.")
+    return moment.isoformat()
 
 
 def _apply_policy(gateway: Gateway, path: Path) -> str:

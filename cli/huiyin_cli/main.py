@@ -17,7 +17,19 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
-from huiyin_cli import applying, importing, policies, regrouping, searching, series, training, watching
+from huiyin_cli import (
+    analyzing,
+    applying,
+    clocks,
+    heat,
+    importing,
+    policies,
+    regrouping,
+    searching,
+    series,
+    training,
+    watching,
+)
 from huiyin_cli.client import Access, Gateway, Json, Problem
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -31,6 +43,10 @@ policy_app = typer.Typer(no_args_is_help=True, help="The rules by which events a
 app.add_typer(policy_app, name="policy")
 models_app = typer.Typer(no_args_is_help=True, help="The models that tell topics.")
 app.add_typer(models_app, name="models")
+clock_app = typer.Typer(no_args_is_help=True, help="By when things are due, and why then.")
+supervision_app = typer.Typer(no_args_is_help=True, help="What is due and was not done.")
+app.add_typer(clock_app, name="clock")
+app.add_typer(supervision_app, name="supervision")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -114,6 +130,35 @@ def import_(
 
 
 @app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, one text a row.")],
+    target: Annotated[Path, typer.Option("--out", help="A csv or jsonl file to write.")],
+    text: Annotated[str, typer.Option("--text", help="The column that holds the text.")],
+    subject: Annotated[str, typer.Option("--subject", help="The column that holds a title.")] = "",
+    time: Annotated[
+        str, typer.Option("--time", help="The column that says when it was written; then 昨天 has a date.")
+    ] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one.")] = "Asia/Shanghai",
+) -> None:
+    """Reads topic, places, intent, harm, urgency and times of each row of a file. Stores nothing."""
+    done = analyzing.analyze(
+        caller.gateway(),
+        file,
+        target,
+        text=text,
+        subject=subject,
+        time=time,
+        zone=series.zone_of(time_zone),
+        console=err,
+    )
+    out.print(f"{done.rows:,} rows written to {target}.", markup=False)
+    for usual, name in done.renamed.items():
+        out.print(f"  {usual} is called {name}: the file has a column {usual} of its own.", markup=False)
+    if done.unread_times:
+        out.print(f"  {done.unread_times:,} rows have a time that cannot be read; they were read as without one.")
+
+
+@app.command()
 def apply(folder: Annotated[Path, typer.Argument(help="A folder as samples/ is one.")]) -> None:
     """Writes the topics, places, units and policies of a folder. Again changes nothing."""
     for line in applying.apply_folder(caller.gateway("admin"), folder):
@@ -140,6 +185,41 @@ def events_list(
     _print_rows(rows, columns, as_json)
 
 
+@events_app.command("hot")
+def events_hot(
+    start: Annotated[str, typer.Option("--from", help="e.g. 2026-03-01. Default: seven days before the end.")] = "",
+    end: Annotated[str, typer.Option("--to", help="As --from. Default: now.")] = "",
+    place: Annotated[str, typer.Option(help="At this place or one below it.")] = "",
+    topic: Annotated[str, typer.Option(help="Of this topic or one below it.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times.")] = "Asia/Shanghai",
+    drill: Annotated[bool, typer.Option("--drill", help="Events of rehearsals, and none that are real.")] = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=100, help="At most this many rows.")] = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists the hottest events of a window, with what makes them hot: recent voices, growth, harm."""
+    zone = series.zone_of(time_zone)
+    answer = caller.gateway().get(
+        "/v1/events:hot",
+        startTime=series.rfc3339(start, zone, "--from"),
+        endTime=series.rfc3339(end, zone, "--to"),
+        place=place and f"places/{place.removeprefix('places/')}",
+        topic=topic and f"topics/{topic.removeprefix('topics/')}",
+        drill="true" if drill else "",
+        pageSize=limit,
+    )
+    if as_json:
+        _print_json(answer)
+        return
+    out.print(heat.head(answer, zone), markup=False, highlight=False)
+    columns: dict[str, Callable[[Json], str]] = {
+        **heat.COLUMNS,
+        "place": lambda row: _last(row["event"].get("place", "")),
+        "title": lambda row: row["event"].get("title", ""),
+        "event": lambda row: row["event"]["name"],
+    }
+    _print_rows(answer.get("events", []), columns, as_json)
+
+
 @events_app.command("show")
 def events_show(
     name: Annotated[str, typer.Argument(help="events/… as the list has it.")],
@@ -150,9 +230,10 @@ def events_show(
     gateway = caller.gateway()
     event = gateway.get(f"/v1/{_named(name, 'events')}")
     explanation = gateway.get(f"/v1/{event['name']}:explain")
+    summary = gateway.get(f"/v1/{event['name']}/summary")
     members = list(gateway.pages(f"/v1/{event['name']}/memberships", "memberships", limit))
     if as_json:
-        _print_json({"event": event, "explanation": explanation, "memberships": members})
+        _print_json({"event": event, "explanation": explanation, "summary": summary, "memberships": members})
         return
     assessment = event.get("assessment", {})
     out.print(f"[bold]{_plain(event.get('title', ''))}[/bold]")
@@ -168,6 +249,8 @@ def events_show(
         out.print(f"  {_short(rule['grade'])} by {rule['rule']}: {rule['explanation']} ({read})", markup=False)
     for line in policies.explained(explanation):
         out.print(f"  {line}", markup=False)
+    for sentence in summary.get("sentences", []):
+        out.print(f"  “{sentence['text']}”  {sentence['post']}", markup=False, highlight=False)
     for member in members:
         text = " ".join(member.get("text", "").split())
         out.print(
@@ -473,6 +556,50 @@ def cases_show(
         out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {entry['step']:<22} {entry['actor']}", markup=False)
 
 
+@clock_app.command("explain")
+def clock_explain(
+    name: Annotated[str, typer.Argument(help="A case, or clocks/… for one clock.")],
+    as_json: AsJson = False,
+) -> None:
+    """Says of a case's clocks what they count and skip, on which notice that rests, and how much is left."""
+    verb = "explain" if name.startswith("clocks/") else "explainClock"
+    path = name if verb == "explain" else _named(name, "cases")
+    answer = caller.gateway().get(f"/v1/{path}:{verb}")
+    if as_json:
+        _print_json(answer)
+        return
+    for number, explanation in enumerate(answer.get("clocks", [])):
+        if number:
+            out.print()
+        for line in clocks.explained(explanation):
+            out.print(line, markup=False, highlight=False)
+    if left_out := answer.get("leftOut"):
+        out.print(f"\n… and {left_out} more; give clocks/… for one of them")
+
+
+@supervision_app.command("list")
+def supervision_list(
+    filter_: Annotated[
+        str, typer.Option("--filter", help="AIP-160, e.g. 'stage >= SUPERVISION AND lead_unit = \"units/water\"'.")
+    ] = "",
+    until: Annotated[str, typer.Option(help="What ends by then, e.g. 2026-03-01T17:30. Default: today.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times.")] = "Asia/Shanghai",
+    limit: Limit = 200,
+    as_json: AsJson = False,
+) -> None:
+    """Lists by unit what is due today or was due before: what was reminded of, is supervised, stood in a circular."""
+    zone = series.zone_of(time_zone)
+    until = series.rfc3339(until, zone, "--until")
+    rows = list(caller.gateway().pages("/v1/clocks:supervision", "clocks", limit, filter=filter_, until=until))
+    if as_json:
+        _print_json(rows)
+        return
+    if not rows:
+        out.print("Nothing is due.")
+    for line in clocks.supervised(rows, zone, datetime.now(zone)):
+        out.print(line, markup=False, highlight=False)
+
+
 @notifications_app.command("list")
 def notifications_list(filter_: Filter = "", limit: Limit = 30, as_json: AsJson = False) -> None:
     """Lists notifications, the newest first."""
@@ -506,6 +633,7 @@ def inquire(
     out.print(
         f"An answer is promised by {_time(answer.get('deadline', ''))}; to read it: huiyin receipt {answer['receipt']}"
     )
+    _say_weekdays(answer)
 
 
 @app.command()
@@ -522,6 +650,7 @@ def receipt(
         f"{_short(answer.get('state', ''), 'STATE_')}  received {_time(answer.get('receiveTime', ''))}  "
         f"answer by {_time(answer.get('deadline', ''))}"
     )
+    _say_weekdays(answer)
     for found in answer.get("answers", []):
         out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)
@@ -591,6 +720,12 @@ def status(as_json: AsJson = False) -> None:
             out.print(f"{part['service']:<10} {'serving' if part.get('serving') else 'NOT SERVING'}")
     if not answer.get("serving"):
         raise typer.Exit(1)
+
+
+def _say_weekdays(answer: Json) -> None:
+    if years := answer.get("weekdayYears"):
+        listed = ", ".join(map(str, years))
+        out.print(f"The holidays of {listed} are not announced yet; the date may be brought forward, never put off.")
 
 
 def _public() -> Gateway:

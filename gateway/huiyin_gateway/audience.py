@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 from huiyin.analyzer.v1 import event_pb2
-from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.notifier.v1 import notification_pb2
 from huiyin_chassis.identity import Principal
@@ -85,6 +85,10 @@ def _case(case: case_pb2.Case) -> Audience:
     return Audience("casework.cases.read", units=_ids(case.lead_unit, *case.assisting_units))
 
 
+def _clock(clock: clock_pb2.Clock) -> Audience:
+    return Audience("casework.cases.read", units=_ids(clock.unit, clock.supervising_unit))
+
+
 def _notification(notification: notification_pb2.Notification) -> Audience:
     return Audience("notifier.notifications.read", units=_ids(notification.unit))
 
@@ -97,6 +101,7 @@ _AUDIENCES: Final[Mapping[str, Callable[[Any], Audience]]] = {
     event_pb2.Membership.DESCRIPTOR.full_name: lambda _: Audience("analyzer.events.read"),
     case_pb2.Case.DESCRIPTOR.full_name: _case,
     inquiry_pb2.Inquiry.DESCRIPTOR.full_name: lambda _: Audience("casework.inquiries.read"),
+    clock_pb2.Clock.DESCRIPTOR.full_name: _clock,
     task_pb2.Task.DESCRIPTOR.full_name: lambda _: Audience("casework.tasks.read"),
     notification_pb2.Notification.DESCRIPTOR.full_name: _notification,
 }

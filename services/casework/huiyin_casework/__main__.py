@@ -28,6 +28,7 @@ from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import MIGRATIONS, CaseworkStore
 from huiyin_casework.worker.following import Following
 from huiyin_casework.worker.forgetting import Forgetting
+from huiyin_casework.worker.keeping_time import KeepingTime
 from huiyin_casework.worker.listing import Listing
 from huiyin_casework.worker.sending import Sending
 
@@ -67,6 +68,7 @@ async def wire(settings: CaseworkSettings) -> tuple[Server, dict[str, Worker], C
     workers: dict[str, Worker] = {
         "events": consumer.run,
         "outbox": Dispatcher(store, Sending(collector, analyzer, signer).handlers).run,
+        "clocks": KeepingTime(store, rules).run,
         "forgetting": Forgetting(store, feed, rules, following, settings.feed_days).run,
     }
     return Server("casework", settings, [service]), workers, store

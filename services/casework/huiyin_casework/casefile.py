@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
-from huiyin.casework.v1 import inquiry_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
@@ -18,7 +18,8 @@ from sqlalchemy import and_, or_, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.model import chain
-from huiyin_casework.model.clocks.counting import promised
+from huiyin_casework.model.clocks.counting import Owes, owes
+from huiyin_casework.model.clocks.policy import WALL_KINDS
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
@@ -35,6 +36,7 @@ from huiyin_casework.store import (
     Fields,
     Rows,
 )
+from huiyin_casework.timekeeping import DROPPED, Timekeeping
 
 SYSTEM = "services/casework"
 """The actor of what follows from a change."""
@@ -68,6 +70,7 @@ class CaseFiles:
         self.inquiries = Rows(INQUIRIES)
         self.replies = Rows(REPLIES)
         self.tasks = Rows(TASKS)
+        self.clocks = Timekeeping(tx, rules)
         self._entries: list[Fields] = []
         self._notes: list[Fields] = []
         self._assisting: dict[str, list[str]] = {}
@@ -167,6 +170,25 @@ class CaseFiles:
         message = resources.inquiry(inquiry, with_text=False)
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
 
+    def tell_clock(self, clock: Fields, kind: str) -> clock_pb2.Clock:
+        """Adds a change of a clock to the feed; returns the clock as it is told."""
+        case = self.case(clock["case_id"]) if clock["case_id"] else None
+        unit = self.awaited(case)
+        message = resources.clock(clock, case, unit=unit, supervising=self.supervisor(unit))
+        self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
+        return message
+
+    def awaited(self, case: Fields | None) -> str:
+        """The unit that a case waits for; of what no case holds yet, the desk."""
+        waits_for_lead = case is not None and owes(state_of(case)) == Owes.LEAD
+        return str(case["lead_unit"]) if case is not None and waits_for_lead else self.rules.desk
+
+    def supervisor(self, unit: str) -> str:
+        """The unit above a unit; of a root, the desk."""
+        row = self.rules.unit(unit)
+        above = str(row.parent) if row is not None else ""
+        return above or (self.rules.desk if unit != self.rules.desk else "")
+
     def hold(self, event_id: str) -> None:
         """The analyzer is told at the end of the work what the cases of an event ask of it then."""
         self._held[event_id] = None
@@ -194,6 +216,8 @@ class CaseFiles:
                 "inquiry_count": 0,
                 "deadline": NO_DEADLINE,
                 "extended": False,
+                "extension": case_pb2.Case.EXTENSION_UNSPECIFIED,
+                "extension_requester": "",
                 "urgent": self.rules.is_urgent(event["grade"]),
                 "create_time": now,
                 "update_time": now,
@@ -220,6 +244,7 @@ class CaseFiles:
             self._succeed(case, predecessor)
             self.hold(event["id"])
         self.record(case, "case.opened", SYSTEM, details)
+        self.clocks.start_case(case)
         return case
 
     def _succeed(self, case: Fields, predecessor: Fields) -> None:
@@ -231,10 +256,14 @@ class CaseFiles:
 
     def add_inquiry(self, case: Fields, inquiry: Fields) -> None:
         """Puts an inquiry into a case."""
-        urgent = case["urgent"]
-        deadline = self.rules.answer_by(inquiry["receive_time"], urgent=urgent, extended=case["extended"])
+        urgent, extended = case["urgent"], case["extended"]
         if inquiry["deadline"]:
-            deadline = promised(inquiry["deadline"], deadline)
+            clock = self.clocks.of_inquiry(inquiry)
+            self.clocks.set_answer_rule(clock, urgent=urgent, extended=extended)
+        else:
+            clock = self.clocks.start_answer(inquiry, urgent=urgent, extended=extended)
+        self.clocks.rows.change(clock, case_id=case["id"])
+        deadline = clock["deadline"]
         self.inquiries.change(
             inquiry,
             case_id=case["id"],
@@ -252,6 +281,7 @@ class CaseFiles:
         """Takes an inquiry out of a case that nobody works on yet, because its post moved to another event."""
         self.record(case, "case.inquiry_moved", SYSTEM, {"inquiry": inquiry["id"]})
         self.inquiries.change(inquiry, case_id="")
+        self.clocks.rows.change(self.clocks.of_inquiry(inquiry), case_id="")
         rest = self.load_inquiries_of(case["id"])
         self.cases.change(case, inquiry_count=case["inquiry_count"] - 1, deadline=_earliest(rest))
         self.tell(case, "case.updated")
@@ -260,6 +290,7 @@ class CaseFiles:
         """Merges a case that nobody works on yet into another."""
         for inquiry in self.load_inquiries_of(case["id"]):
             self.add_inquiry(into, inquiry)
+        self.clocks.end_kinds(case["id"], WALL_KINDS, DROPPED)
         self.record(case, "case.merged", SYSTEM, {"into": into["id"]})
         self.record(into, "case.took_over", SYSTEM, {"case": case["id"]})
         self.cases.change(
@@ -289,18 +320,31 @@ class CaseFiles:
         before = case["grade"]
         urgent = self.rules.is_urgent(grade)
         self.cases.change(case, grade=grade)
-        if urgent != case["urgent"] and state_of(case) in OPEN_STATES:
-            self.cases.change(case, urgent=urgent)
-            inquiries = self.load_inquiries_of(case["id"])
-            for inquiry in inquiries:
-                if inquiry["state"] != _ANSWERED:
-                    anew = self.rules.answer_by(inquiry["receive_time"], urgent=urgent, extended=case["extended"])
-                    self.inquiries.change(inquiry, urgent=urgent, deadline=promised(inquiry["deadline"], anew))
-                    self.tell_inquiry(inquiry, "inquiry.updated")
-            self.cases.change(case, deadline=_earliest(inquiries))
+        if state_of(case) in OPEN_STATES:
+            self.clocks.regrade(case)
+            if urgent != case["urgent"]:
+                self._change_urgency(case, urgent)
         step = "case.grade_rose" if grade > before else "case.grade_fell"
         self.record(case, step, SYSTEM, {"from": GRADE_NAMES[before], "to": GRADE_NAMES[grade]})
         self.tell(case, "case.grade_changed")
+
+    def _change_urgency(self, case: Fields, urgent: bool) -> None:
+        self.cases.change(case, urgent=urgent)
+        for inquiry in self.waiting_inquiries(case["id"]):
+            clock = self.clocks.of_inquiry(inquiry)
+            self.clocks.set_answer_rule(clock, urgent=urgent, extended=case["extended"])
+            self.inquiries.change(inquiry, urgent=urgent, deadline=clock["deadline"])
+            self.tell_inquiry(inquiry, "inquiry.updated")
+        self.renew_deadline(case)
+
+    def waiting_inquiries(self, case_id: str) -> list[Fields]:
+        """The inquiries of a case that wait for an answer, with their clocks in memory."""
+        self.clocks.of_case(case_id)
+        return [row for row in self.load_inquiries_of(case_id) if row["state"] != _ANSWERED]
+
+    def renew_deadline(self, case: Fields) -> None:
+        """The deadline of a case is the earliest of those of its inquiries that wait for an answer."""
+        self.cases.change(case, deadline=_earliest(self.load_inquiries_of(case["id"])))
 
     # Tasks
 
@@ -368,7 +412,7 @@ class CaseFiles:
     def write(self, request_id: Callable[[str], str] = lambda effect: uuid7()) -> None:
         """Writes everything; the last thing that a work does. `request_id` names what goes to the analyzer."""
         connection = self.tx.connection
-        for rows in (self.events, self.cases, self.inquiries, self.replies, self.tasks):
+        for rows in (self.events, self.cases, self.inquiries, self.clocks.rows, self.replies, self.tasks):
             rows.write(connection)
         insert_many(connection, ENTRIES, self._entries)
         insert_many(connection, NOTES, self._notes)

@@ -8,14 +8,18 @@ from typing import Any
 
 from huiyin.casework.v1 import unit_pb2
 from huiyin_chassis.bulk import insert_many
-from huiyin_chassis.errors import FieldViolation, InvalidArgument
+from huiyin_chassis.clock import timestamp_to_micros
+from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, update
 
 from huiyin_casework import resources, store
-from huiyin_casework.store import MEMBERS, UNITS
+from huiyin_casework.model.clocks.policy import parse_timezone, parse_working_hours
+from huiyin_casework.store import CLOCKS, MEMBERS, UNITS
 
 _EVERYWHERE = frozenset({"desk", "inspector", "admin"})
+
+_APPROVER = "approver"
 
 _FIRST_DESK = unit_pb2.Unit(
     name="units/desk",
@@ -56,6 +60,11 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
         for member in unit.members
     ]
     insert_many(tx.connection, MEMBERS, members)
+    # Clocks of orders count in the hours of their unit; nought is before every edition, so they are counted anew.
+    moved = [unit.name.removeprefix("units/") for unit in changed if _hours(unit) != _hours(known.get(unit.name))]
+    for chunk in store.chunks(moved):
+        running = CLOCKS.c.unit_id.in_(chunk) & CLOCKS.c.edition.is_not(None)
+        tx.execute(update(CLOCKS).where(running).values(edition=0))
     return len(changed)
 
 
@@ -76,7 +85,11 @@ def reach(connection: Connection, account: str) -> unit_pb2.Reach:
     memberships = list(connection.execute(select(MEMBERS).where(MEMBERS.c.account == account)))
     rows = store.units(connection)
     by_id = {row.id: row for row in rows}
-    roles = sorted({role for member in memberships for role in json.loads(member.roles)})
+    roles = sorted(
+        {role for member in memberships for role in json.loads(member.roles)}
+        # Whether a stand-in may act now is decided when a reply is approved.
+        | {_APPROVER for row in rows if account in json.loads(row.stand_ins)}
+    )
     own = [by_id[member.unit_id] for member in memberships if member.unit_id in by_id]
     everywhere = bool(_EVERYWHERE & set(roles)) or any(row.desk for row in own)
     message = unit_pb2.Reach(roles=roles, units=store.subtree(rows, [row.id for row in own]), everywhere=everywhere)
@@ -84,6 +97,39 @@ def reach(connection: Connection, account: str) -> unit_pb2.Reach:
         message.places.extend(_scope(own, "places"))
         message.topics.extend(_scope(own, "topics"))
     return message
+
+
+def stands_in(connection: Connection, unit: str, account: str, *, at: int, waited: bool) -> list[str] | None:
+    """The approvers of a unit, or of one above it, for whom an account that is a stand-in may act now.
+
+    None when the account is an approver itself. `waited`: whether the approvers were waited for so long that they
+    count as absent. Raises FailedPrecondition when its time has not come, or it stands in for others.
+    """
+    rows = {row.id: row for row in store.units(connection)}
+    members = connection.execute(select(MEMBERS).order_by(MEMBERS.c.unit_id, MEMBERS.c.account)).all()
+    approvers: dict[str, list[str]] = {}
+    for member in members:
+        if _APPROVER in json.loads(member.roles):
+            approvers.setdefault(member.unit_id, []).append(member.account)
+    above: str = unit
+    while above in rows:
+        there = approvers.get(above, [])
+        if account in there:
+            return None
+        if account in json.loads(rows[above].stand_ins):
+            absent = {who for who, begin, end in json.loads(rows[above].absences) if begin <= at < end}
+            present = len([who for who in there if who not in absent])
+            if present and not waited:
+                raise FailedPrecondition(
+                    "APPROVER_PRESENT",
+                    f"{present} approvers of units/{above} are not absent; a stand-in acts while all are, or once the "
+                    "reply has waited for as long as the clock policy says",
+                )
+            return there
+        above = rows[above].parent
+    if any(account in accounts for accounts in approvers.values()):
+        return None
+    raise FailedPrecondition("NOT_STANDING_IN", f"accounts/{account} stands in for others, not for units/{unit}")
 
 
 def _scope(units: Sequence[Any], collection: str) -> list[str]:
@@ -103,6 +149,19 @@ def _row(unit: unit_pb2.Unit) -> dict[str, Any]:
         "desk": unit.desk,
         "places": json.dumps([name.removeprefix("places/") for name in unit.places], ensure_ascii=False),
         "topics": json.dumps([name.removeprefix("topics/") for name in unit.topics], ensure_ascii=False),
+        "working_hours": json.dumps(list(unit.working_hours)),
+        "time_zone": unit.time_zone,
+        "stand_ins": json.dumps([name.removeprefix("accounts/") for name in unit.stand_ins]),
+        "absences": json.dumps(
+            [
+                [
+                    absence.account.removeprefix("accounts/"),
+                    timestamp_to_micros(absence.start_time),
+                    timestamp_to_micros(absence.end_time),
+                ]
+                for absence in unit.absences
+            ]
+        ),
     }
 
 
@@ -129,6 +188,8 @@ def _check_tree(known: dict[str, unit_pb2.Unit], units: Sequence[unit_pb2.Unit])
             wrong.append(FieldViolation(f"units[{index}].parent", text, "PARENT_MISSING"))
         elif _is_circular(after, unit):
             wrong.append(FieldViolation(f"units[{index}].parent", "makes a circle; a tree has none", "CIRCULAR"))
+        wrong += _wrong_hours(unit, index)
+        wrong += _wrong_stand_ins(after, unit, index)
         accounts = [member.account for member in unit.members]
         if len(set(accounts)) < len(accounts):
             text = "names an account twice; give it once with all its roles"
@@ -137,6 +198,47 @@ def _check_tree(known: dict[str, unit_pb2.Unit], units: Sequence[unit_pb2.Unit])
         wrong.append(FieldViolation("units", "no unit would be a desk any more; somebody has to assign", "NO_DESK"))
     if wrong:
         raise InvalidArgument.of(wrong)
+
+
+def _hours(unit: unit_pb2.Unit | None) -> tuple[object, ...]:
+    return (list(unit.working_hours), unit.time_zone) if unit is not None else ([], "")
+
+
+def _wrong_hours(unit: unit_pb2.Unit, index: int) -> list[FieldViolation]:
+    hours: list[str] = []
+    zone: list[str] = []
+    parse_working_hours(list(unit.working_hours), hours)
+    if unit.time_zone:
+        parse_timezone(unit.time_zone, zone)
+    return [FieldViolation(f"units[{index}].working_hours", problem, "HOURS_INVALID") for problem in hours] + [
+        FieldViolation(f"units[{index}].time_zone", problem, "ZONE_UNKNOWN") for problem in zone
+    ]
+
+
+def _wrong_stand_ins(units: dict[str, unit_pb2.Unit], unit: unit_pb2.Unit, index: int) -> list[FieldViolation]:
+    own = {member.account for member in unit.members}
+    reachable, above, seen = set(own), unit.parent, {unit.name}
+    while above in units and above not in seen:
+        seen.add(above)
+        reachable |= {member.account for member in units[above].members}
+        above = units[above].parent
+    wrong = [
+        FieldViolation(
+            f"units[{index}].stand_ins",
+            f"{account} works neither in the unit nor above it; make it a member",
+            "NO_MEMBER",
+        )
+        for account in unit.stand_ins
+        if account not in reachable
+    ]
+    for absence in unit.absences:
+        if absence.account not in own:
+            text = f"{absence.account} does not work in the unit; make it a member, or leave the absence out"
+            wrong.append(FieldViolation(f"units[{index}].absences", text, "NO_MEMBER"))
+        elif timestamp_to_micros(absence.end_time) <= timestamp_to_micros(absence.start_time):
+            text = f"the absence of {absence.account} ends before it begins"
+            wrong.append(FieldViolation(f"units[{index}].absences", text, "ENDS_EARLY"))
+    return wrong
 
 
 def _is_circular(units: dict[str, unit_pb2.Unit], unit: unit_pb2.Unit) -> bool:

@@ -8,11 +8,12 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2, unit_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2, unit_pb2
+from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
 
-from huiyin_casework.model.steps import State, legal_steps
+from huiyin_casework.model.steps import Fact, State, legal_steps
 from huiyin_casework.store import NO_DEADLINE
 
 Fields = Mapping[str, Any] | RowMapping
@@ -47,10 +48,11 @@ def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False
         drill=row["drill"],
         etag=etag(row),
         revision=row["revision"],
+        extension=row["extension"],
     )
     if with_steps:
         verbs: dict[str, list[str]] = {}
-        for legal in legal_steps(state_of(row)):
+        for legal in legal_steps(state_of(row), facts_of(row)):
             roles = verbs.setdefault(legal.step.value.partition(".")[0], [])
             roles += [role for role in legal.roles if role not in roles]
         message.next_steps.extend(case_pb2.NextStep(step=verb, roles=roles) for verb, roles in verbs.items())
@@ -60,6 +62,12 @@ def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False
 def state_of(row: Fields) -> State:
     """The state of a case's row as the domain names it."""
     return State(case_pb2.Case.State.Name(row["state"]).removeprefix("STATE_"))
+
+
+def facts_of(row: Fields) -> frozenset[Fact]:
+    """What is true of a case beside its state."""
+    requested = row["extension"] == case_pb2.Case.EXTENSION_REQUESTED
+    return frozenset([Fact.EXTENDED] * row["extended"] + [Fact.EXTENSION_REQUESTED] * requested)
 
 
 def state_number(state: State) -> int:
@@ -155,6 +163,35 @@ def task(row: Fields, case: Fields) -> task_pb2.Task:
     )
 
 
+def clock(row: Fields, case: Fields | None, *, unit: str, supervising: str) -> clock_pb2.Clock:
+    """A clock; `case` is None where no case holds its inquiry yet."""
+    pauses = [] if row["pauses"] == "[]" else json.loads(row["pauses"])
+    return clock_pb2.Clock(
+        name=f"clocks/{row['id']}",
+        kind=row["kind"],
+        state=row["state"],
+        case=named("cases", row["case_id"]),
+        inquiry=named("inquiries", row["inquiry_id"]),
+        unit=named("units", unit),
+        supervising_unit=named("units", supervising),
+        rule=row["rule"],
+        start_time=time(row["start_time"]),
+        deadline=time(row["deadline"]),
+        counted_time=time(row["counted_time"]),
+        pauses=(clock_pb2.Clock.Pause(start_time=time(begin), end_time=time(end or 0)) for begin, end in pauses),
+        stage=row["stage"],
+        stage_time=time(row["stage_time"]),
+        next_time=time(row["next_time"] or 0),
+        end_time=time(row["end_time"]),
+        speed=row["speed"],
+        title=case["title"] if case is not None else "",
+        grade=case["grade"] if case is not None else grade_pb2.GRADE_UNSPECIFIED,
+        topic=named("topics", case["topic"]) if case is not None else "",
+        drill=row["drill"],
+        revision=row["revision"],
+    )
+
+
 def unit(row: Fields, members: Sequence[Fields]) -> unit_pb2.Unit:
     """A unit with its members."""
     return unit_pb2.Unit(
@@ -168,6 +205,13 @@ def unit(row: Fields, members: Sequence[Fields]) -> unit_pb2.Unit:
         members=(
             unit_pb2.UnitMember(account=f"accounts/{member['account']}", roles=json.loads(member["roles"]))
             for member in members
+        ),
+        working_hours=json.loads(row["working_hours"]),
+        time_zone=row["time_zone"],
+        stand_ins=(f"accounts/{account}" for account in json.loads(row["stand_ins"])),
+        absences=(
+            unit_pb2.Absence(account=f"accounts/{account}", start_time=time(begin), end_time=time(end))
+            for account, begin, end in json.loads(row["absences"])
         ),
     )
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection
 
 from huiyin_casework import store
-from huiyin_casework.model.clocks.calendar import WorkingCalendar
-from huiyin_casework.model.clocks.policy import is_urgent, parse_policy
+from huiyin_casework.model.clocks.calendar import LAST_KNOWN_YEAR, WorkingCalendar
+from huiyin_casework.model.clocks.policy import ClockPolicy, is_urgent, parse_policy, parse_working_hours
 from huiyin_casework.model.routing import Competence, propose
 
 GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
+
+_VERSIONS = 10_000
+"""More than any year: an edition is the policy's version and the last year that the calendar knows."""
 
 
 class Rules:
@@ -21,9 +25,11 @@ class Rules:
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
-        self._clocks = ""
-        self._calendar = WorkingCalendar(parse_policy(""))
+        self._calendar = compiled("")
+        self._edition = 0
         self._units: list[Any] = []
+        self._by_id: dict[str, Any] = {}
+        self._stand_ins: set[str] = set()
         self._proposals: dict[tuple[str, str], str] = {}
         self._policy_from: Connection | None = None
         self._units_from: Connection | None = None
@@ -35,33 +41,41 @@ class Rules:
     @property
     def calendar(self) -> WorkingCalendar:
         """Working time by the clock policy."""
-        if self._policy_from is not None:
-            clocks = self._policies.active(self._policy_from, "clocks").body
-            if clocks != self._clocks:
-                self._calendar = WorkingCalendar(parse_policy(clocks))
-                self._clocks = clocks
-            self._policy_from = None
+        self._read_policy()
         return self._calendar
 
-    def answer_by(self, received: int, *, urgent: bool, extended: bool) -> int:
-        """The deadline of an inquiry received then."""
-        calendar = self.calendar
-        policy = calendar.policy
-        days = policy.urgent_working_days if urgent else policy.answer_working_days
-        return calendar.after(received, calendar.amount(policy.extended_working_days if extended else days))
+    @property
+    def policy(self) -> ClockPolicy:
+        """The clock policy."""
+        return self.calendar.policy
+
+    @property
+    def edition(self) -> int:
+        """Grows with each version of the policy and each year that the calendar comes to know."""
+        self._read_policy()
+        return self._edition
+
+    @property
+    def version(self) -> int:
+        """The version of the clock policy."""
+        return self.edition // _VERSIONS
+
+    def edition_in(self, connection: Connection) -> int:
+        """The edition that a transaction sees, whatever was consulted before."""
+        return _edition(self._policies.active(connection, "clocks").version)
+
+    def calendar_of(self, unit: str) -> WorkingCalendar:
+        """Working time of a unit: its own hours and zone where it declares them."""
+        row = self.unit(unit)
+        return self.calendar if row is None else office_calendar(self.calendar, row.working_hours, row.time_zone)
 
     def is_urgent(self, grade: int) -> bool:
         """Whether inquiries of an event of this grade are urgent."""
-        return is_urgent(self.calendar.policy, GRADE_NAMES[grade])
+        return is_urgent(self.policy, GRADE_NAMES[grade])
 
     def suggested_unit(self, topic: str, place: str) -> str:
         """The unit that topic and place suggest, "" for none."""
-        if self._units_from is not None:
-            units = store.units(self._units_from)
-            if units != self._units:
-                self._units = units
-                self._proposals.clear()
-            self._units_from = None
+        self._read_units()
         found = self._proposals.get((topic, place))
         if found is None:
             competences = [
@@ -70,3 +84,60 @@ class Rules:
             found = propose([topic] if topic else [], [place] if place else [], competences).lead
             self._proposals[topic, place] = found
         return found
+
+    def unit(self, unit: str) -> Any:
+        """The row of a unit, None where there is none."""
+        self._read_units()
+        return self._by_id.get(unit)
+
+    def stands_in_somewhere(self, account: str) -> bool:
+        """Whether any unit names an account as a stand-in."""
+        self._read_units()
+        return account in self._stand_ins
+
+    @property
+    def desk(self) -> str:
+        """The unit that assigns and publishes: of several desks the first by id."""
+        self._read_units()
+        return desk_of(self._units)
+
+    def _read_policy(self) -> None:
+        if self._policy_from is not None:
+            policy = self._policies.active(self._policy_from, "clocks")
+            self._calendar = compiled(policy.body)
+            self._edition = _edition(policy.version)
+            self._policy_from = None
+
+    def _read_units(self) -> None:
+        if self._units_from is not None:
+            units = store.units(self._units_from)
+            if units != self._units:
+                self._units = units
+                self._by_id = {row.id: row for row in units}
+                self._stand_ins = {account for row in units for account in json.loads(row.stand_ins)}
+                self._proposals.clear()
+            self._units_from = None
+
+
+def _edition(version: int) -> int:
+    return version * _VERSIONS + LAST_KNOWN_YEAR
+
+
+@lru_cache(maxsize=16)
+def compiled(body: str) -> WorkingCalendar:
+    """A clock policy that was checked when it was written, with the days that were looked up by it."""
+    return WorkingCalendar(parse_policy(body))
+
+
+@lru_cache(maxsize=1024)
+def office_calendar(calendar: WorkingCalendar, working_hours: str, time_zone: str) -> WorkingCalendar:
+    """The calendar of an office that declares hours, a JSON list, or a zone; else the calendar itself."""
+    hours = parse_working_hours(json.loads(working_hours), [])
+    if not hours and not time_zone:
+        return calendar
+    return WorkingCalendar(calendar.policy.of_office(hours, time_zone))
+
+
+def desk_of(units: list[Any]) -> str:
+    """The id of the first desk among rows of units in the order of their ids; "" for none."""
+    return next((str(row.id) for row in units if row.desk), "")

@@ -83,6 +83,9 @@ CASES = Table(
     # The earliest among its unanswered inquiries; the largest integer where there is none, so that it sorts last.
     _time("deadline"),
     Column("extended", Boolean, nullable=False),
+    # How far its extension has come, and who asked for it.
+    Column("extension", Integer, nullable=False),
+    _text("extension_requester"),
     Column("urgent", Boolean, nullable=False),
     _time("create_time"),
     _time("update_time"),
@@ -141,6 +144,56 @@ INQUIRIES = Table(
     Index("inquiries_by_deadline", "deadline", "id"),
     Index("inquiries_by_receipt_time", "receive_time"),
     Index("inquiries_by_external_id", "external_id"),
+)
+
+CLOCKS = Table(
+    "clocks",
+    METADATA,
+    # Of an answer's clock the inquiry's id; of an order's the case's and the unit's; else the case's and the kind.
+    Column("id", Text, primary_key=True),
+    _text("case_id"),
+    _text("inquiry_id"),
+    # The unit that was given the order.
+    _text("unit_id"),
+    Column("kind", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    _text("rule"),
+    _time("start_time"),
+    # What was promised, and what the rule gives; they differ where a promise is kept although the rule gives more.
+    _time("deadline"),
+    _time("counted_time"),
+    # JSON list of [from, until], until null while it stands still.
+    _text("pauses"),
+    Column("speed", Integer, nullable=False),
+    Column("stage", Integer, nullable=False),
+    _time("stage_time"),
+    # When its next step is due, NULL for none: found by its index among any number of clocks.
+    Column("next_time", BigInteger),
+    # The edition of the policy and the calendar that it was counted by; NULL unless it runs.
+    Column("edition", BigInteger),
+    _time("end_time"),
+    Column("drill", Boolean, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Index("clocks_by_case", "case_id"),
+    Index(
+        "clocks_due",
+        "next_time",
+        sqlite_where=text("next_time IS NOT NULL"),
+        postgresql_where=text("next_time IS NOT NULL"),
+    ),
+    Index(
+        "clocks_to_count_anew",
+        "edition",
+        sqlite_where=text("edition IS NOT NULL"),
+        postgresql_where=text("edition IS NOT NULL"),
+    ),
+    Index(
+        "clocks_running",
+        "deadline",
+        "id",
+        sqlite_where=text("edition IS NOT NULL"),
+        postgresql_where=text("edition IS NOT NULL"),
+    ),
 )
 
 CONTACTS = Table(
@@ -230,6 +283,11 @@ UNITS = Table(
     # JSON lists of paths.
     _text("places"),
     _text("topics"),
+    # JSON lists of stretches, of accounts, of [account, from, until]; the zone is "" for the policy's.
+    _text("working_hours"),
+    _text("time_zone"),
+    _text("stand_ins"),
+    _text("absences"),
 )
 
 MEMBERS = Table(

@@ -25,6 +25,7 @@ from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import (
     ASSIGNMENTS,
     CASES,
+    CLOCKS,
     ENTRIES,
     EVENTS,
     INQUIRIES,
@@ -163,7 +164,7 @@ class Desk:
             take(Handling(tx, self.rules, PEOPLE[who], f"cases/{case.id}", ""))
 
     def _empty(self, tx: Tx) -> None:
-        for table in (EVENTS, CASES, INQUIRIES, ENTRIES, REPLIES, TASKS, ASSIGNMENTS, CHANGES, OUTBOX):
+        for table in (EVENTS, CASES, INQUIRIES, CLOCKS, ENTRIES, REPLIES, TASKS, ASSIGNMENTS, CHANGES, OUTBOX):
             tx.execute(delete(table))
         self.seed(tx)
         seed(tx)
@@ -187,6 +188,7 @@ def _outcome(connection: Connection) -> dict[str, Any]:
         "cases": {row["id"]: _without(row, "head_hash") for row in cases},
         "inquiries": {row["external_id"]: _without(row, "salt") for row in _rows(connection, INQUIRIES)},
         "entries": sorted((row["case_id"], row["number"], row["step"], row["details"]) for row in entries),
+        "clocks": {row["id"]: _without(row) for row in _rows(connection, CLOCKS)},
         "tasks": {row["id"]: _without(row) for row in _rows(connection, TASKS)},
         "changes": [(row["kind"], row["name"], row["revision"]) for row in _rows(connection, CHANGES, "sequence")],
         "holds": holds,
@@ -214,6 +216,10 @@ def _check(connection: Connection) -> None:
     held = Counter(row["case_id"] for row in inquiries)
     assert {case: row["inquiry_count"] for case, row in cases.items()} == {case: held[case] for case in cases}
     assert all(row["case_id"] in cases and row["deadline"] for row in inquiries)
+    answers = {row["inquiry_id"]: row for row in _rows(connection, CLOCKS) if row["inquiry_id"]}
+    assert {row["id"]: (row["case_id"], row["deadline"]) for row in inquiries} == {
+        inquiry: (clock["case_id"], clock["deadline"]) for inquiry, clock in answers.items()
+    }
     for case in cases.values():
         waiting = [row["deadline"] for row in inquiries if row["case_id"] == case["id"] and not row["answer_time"]]
         assert case["deadline"] == min(waiting, default=NO_DEADLINE)

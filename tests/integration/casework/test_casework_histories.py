@@ -8,14 +8,24 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from huiyin.casework.v1 import case_pb2, inquiry_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
-from huiyin_casework.model.steps import IllegalStep, State, Step, advance, legal_steps
+from huiyin_casework.model.steps import (
+    AlreadyExtended,
+    AlreadyRequested,
+    Fact,
+    IllegalStep,
+    NotRequested,
+    State,
+    Step,
+    advance,
+    legal_steps,
+)
 from huiyin_casework.offices import seed
 from huiyin_casework.rules import Rules
 from huiyin_casework.service.policies import check_clocks
-from huiyin_casework.store import CASES, ENTRIES, INQUIRIES, MIGRATIONS, REPLIES, CaseworkStore
+from huiyin_casework.store import CASES, CLOCKS, ENTRIES, INQUIRIES, MIGRATIONS, REPLIES, CaseworkStore
 from huiyin_casework.worker.following import Following
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.identity import Principal
@@ -43,7 +53,11 @@ STEPS: dict[Step, Callable[[Handling], case_pb2.Case]] = {
     Step.RETURN_APPROVAL: lambda handling: handling.approve(RETURN, "请补充"),
     Step.PUBLISH: Handling.publish,
     Step.EXTEND: lambda handling: handling.extend("需现场勘查"),
+    Step.REQUEST_EXTENSION: lambda handling: handling.request_extension("需现场勘查"),
+    Step.GRANT_EXTENSION: lambda handling: handling.decide_extension(PASS, ""),
+    Step.REFUSE_EXTENSION: lambda handling: handling.decide_extension(RETURN, "请按期办理"),
 }
+DECISIONS = (Step.GRANT_EXTENSION, Step.REFUSE_EXTENSION)
 
 
 class Life(RuleBasedStateMachine):
@@ -56,7 +70,8 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.event = f"e{uuid4()}"
-        self.state, self.extended, self.author, self.recorded, self.posts = State.REGISTERED, False, "", 0, 0
+        self.state, self.author, self.requester, self.recorded, self.posts = State.REGISTERED, "", "", 0, 0
+        self.facts: frozenset[Fact] = frozenset()
         self.told(opened(self.event, grade=2))
         self.case = self.current().id
         self.recorded = 1
@@ -77,24 +92,37 @@ class Life(RuleBasedStateMachine):
         def work(tx: Tx) -> case_pb2.Case:
             return STEPS[step](Handling(tx, self.rules_in_force, who, f"cases/{self.case}", ""))
 
+        reason = ""
         try:
-            target = advance(self.state, step)
+            target = advance(self.state, step, self.facts)
         except IllegalStep:
-            target = None
-        own = step in (Step.PASS_REVIEW, Step.RETURN_REVIEW) and who.subject == self.author
-        again = step == Step.EXTEND and self.extended
-        if target is None or own or again:
+            reason = "STEP_NOT_POSSIBLE"
+        except (AlreadyExtended, AlreadyRequested, NotRequested) as refusal:
+            reason = {
+                AlreadyExtended: "ALREADY_EXTENDED",
+                AlreadyRequested: "EXTENSION_REQUESTED",
+                NotRequested: "EXTENSION_NOT_REQUESTED",
+            }[type(refusal)]
+        if not reason and step in (Step.PASS_REVIEW, Step.RETURN_REVIEW) and who.subject == self.author:
+            reason = "SAME_AUTHOR"
+        if not reason and step in DECISIONS and who.subject == self.requester:
+            reason = "SAME_REQUESTER"
+        if reason:
             with pytest.raises(DomainError) as refused:
                 self.runner.run(self.store.write(work))
-            reason = "STEP_NOT_POSSIBLE" if target is None else "SAME_AUTHOR" if own else "ALREADY_EXTENDED"
             assert refused.value.reason == reason
             return
         case = self.runner.run(self.store.write(work))
         self.state, self.recorded = target, self.recorded + 1
-        self.extended |= step == Step.EXTEND
+        if step in (Step.EXTEND, Step.GRANT_EXTENSION):
+            self.facts = frozenset({Fact.EXTENDED})
+        elif step == Step.REQUEST_EXTENSION:
+            self.facts, self.requester = frozenset({Fact.EXTENSION_REQUESTED}), who.subject
+        elif step == Step.REFUSE_EXTENSION:
+            self.facts = frozenset()
         if step == Step.DRAFT:
             self.author = who.subject
-        verbs = {legal.step.value.partition(".")[0] for legal in legal_steps(self.state)}
+        verbs = {legal.step.value.partition(".")[0] for legal in legal_steps(self.state, self.facts)}
         assert {possible.step for possible in case.next_steps} == verbs
 
     @rule()
@@ -126,6 +154,23 @@ class Life(RuleBasedStateMachine):
         answered = inquiry_pb2.Inquiry.STATE_ANSWERED
         assert all(row.deadline > row.receive_time for row in inquiries)
         assert {row.state == answered for row in inquiries} <= {self.state == State.PUBLISHED}
+
+    @invariant()
+    def no_clock_is_lost(self) -> None:
+        of_case = select(CLOCKS).where(CLOCKS.c.case_id == self.case)
+        own = {row.id: row for row in self.read(lambda connection: connection.execute(of_case).all())}
+        inquiries = select(INQUIRIES).where(INQUIRIES.c.case_id == self.case)
+        for inquiry in self.read(lambda connection: connection.execute(inquiries).all()):
+            assert own[inquiry.id].deadline == inquiry.deadline <= own[inquiry.id].counted_time
+        for row in own.values():
+            runs = row.state == clock_pb2.Clock.STATE_RUNNING
+            assert runs == (row.edition is not None)
+            assert runs or row.next_time is None
+        waiting = {clock_pb2.Clock.KIND_ANSWER, clock_pb2.Clock.KIND_FIRST_INFORMATION}
+        running = {row.kind for row in own.values() if row.state == clock_pb2.Clock.STATE_RUNNING}
+        published = self.state == State.PUBLISHED
+        assert running & waiting == (set() if published else waiting if self.posts else waiting - {1})
+        assert (clock_pb2.Clock.KIND_ACCEPTANCE in running) == (self.state == State.ASSIGNED)
 
     @invariant()
     def nothing_is_published_without_another_persons_review(self) -> None:

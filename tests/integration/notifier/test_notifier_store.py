@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
-from huiyin.casework.v1 import task_pb2
+from huiyin.casework.v1 import clock_pb2, task_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
@@ -155,6 +155,32 @@ def test_what_was_dealt_with_is_forgotten_when_its_time_is_over(database_url: st
 
     with clock.stopped(lambda: now):
         asyncio.run(scenario())
+
+
+def test_a_clock_is_told_of_with_the_units_that_it_concerns() -> None:
+    change = feed_pb2.Change(kind="clock.circular", name="clocks/7", revision=4)
+    change.resource.Pack(
+        clock_pb2.Clock(
+            name="clocks/7",
+            case="cases/1",
+            unit="units/water",
+            supervising_unit="units/housing",
+            grade=2,
+            topic="topics/供水",
+            title="停水",
+        )
+    )
+    assert happening_of(change) == Happening(
+        "clock.circular",
+        "clocks/7",
+        4,
+        "cases/1",
+        "units/water",
+        "LARGE",
+        "topics/供水",
+        title="停水",
+        supervisor="units/housing",
+    )
 
 
 def test_tasks_are_told_of_with_the_case_that_they_belong_to() -> None:

@@ -26,7 +26,6 @@ from huiyin_casework.model.clocks.counting import (
     pause,
     resume,
     rule_named,
-    schedule,
     time_of,
 )
 from huiyin_casework.model.clocks.policy import ClockPolicy, Kind, Steps, parse_policy
@@ -187,18 +186,18 @@ def test_a_clock_is_reminded_of_before_its_end_and_supervised_after_it() -> None
     assert policy.supervision[Kind.ANSWER] == Steps(2, 1, 8)
     monday = instant((date(2026, 11, 23) - FIRST).days * 1440)
     start, deadline = monday + 9 * HOUR, monday + 14 * HOUR
-    steps = schedule(policy, Kind.ANSWER, CALENDAR, start, deadline)
+    steps = [next_step(policy, Kind.ANSWER, CALENDAR, start, deadline, stage) for stage in Stage]
     assert steps == [
         (Stage.REMINDER, monday + 10 * HOUR + HOUR // 2),
         (Stage.SUPERVISION, monday + 15 * HOUR),
         (Stage.CIRCULAR, monday + (24 + 15) * HOUR),
+        None,
     ]
-    assert [next_step(steps, stage) for stage in Stage] == [*steps, None]
 
 
 def test_what_would_come_before_the_start_is_not_said() -> None:
-    steps = schedule(ClockPolicy(), Kind.FIRST_INFORMATION, WallTime(), 0, HOUR)
-    assert [stage for stage, _ in steps] == [Stage.SUPERVISION, Stage.CIRCULAR]
+    step = next_step(ClockPolicy(), Kind.FIRST_INFORMATION, WallTime(), 0, HOUR, Stage.NONE)
+    assert step == (Stage.SUPERVISION, HOUR)
 
 
 def test_a_drill_runs_the_same_clock_faster() -> None:

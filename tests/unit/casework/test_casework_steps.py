@@ -8,12 +8,16 @@ from huiyin_casework.model.steps import (
     OPEN_STATES,
     TABLE,
     AlreadyExtended,
+    AlreadyRequested,
+    Fact,
     IllegalStep,
+    NotRequested,
     SameAuthor,
+    SameRequester,
     State,
     Step,
     advance,
-    check_extension,
+    check_requester,
     check_reviewer,
     legal_steps,
     reaches_as_lead,
@@ -78,10 +82,35 @@ def test_the_author_of_a_draft_may_not_review_it() -> None:
         check_reviewer("accounts/a", "accounts/a")
 
 
+def possible(state: State, *facts: Fact) -> set[Step]:
+    return {legal.step for legal in legal_steps(state, frozenset(facts))}
+
+
 def test_a_case_is_extended_once() -> None:
-    check_extension(False)
-    with pytest.raises(AlreadyExtended):
-        check_extension(True)
+    assert advance(State.ACCEPTED, Step.EXTEND, frozenset()) == State.ACCEPTED
+    for step in (Step.EXTEND, Step.REQUEST_EXTENSION):
+        with pytest.raises(AlreadyExtended):
+            advance(State.ACCEPTED, step, frozenset({Fact.EXTENDED}))
+        assert step not in possible(State.ACCEPTED, Fact.EXTENDED)
+
+
+def test_an_extension_is_asked_for_and_then_decided_on_by_another() -> None:
+    decisions = {Step.GRANT_EXTENSION, Step.REFUSE_EXTENSION}
+    assert Step.REQUEST_EXTENSION in possible(State.DRAFTED)
+    assert not decisions & possible(State.DRAFTED)
+    assert decisions <= possible(State.DRAFTED, Fact.EXTENSION_REQUESTED)
+    with pytest.raises(AlreadyRequested):
+        advance(State.DRAFTED, Step.REQUEST_EXTENSION, frozenset({Fact.EXTENSION_REQUESTED}))
+    for step in decisions:
+        with pytest.raises(NotRequested):
+            advance(State.DRAFTED, step, frozenset())
+    check_requester("accounts/a", "accounts/b")
+    with pytest.raises(SameRequester):
+        check_requester("accounts/a", "accounts/a")
+
+
+def test_only_a_unit_at_work_asks_for_more_time() -> None:
+    assert {row.source for row in TABLE if row.step == Step.REQUEST_EXTENSION} == OPEN_STATES - {State.REGISTERED}
 
 
 def test_assisting_units_look_on_while_the_lead_works() -> None:

@@ -50,6 +50,18 @@ def test_values_in_every_encoding_and_with_every_delimiter(encoding: str, delimi
     assert rows == [(2, ["1", '他说"修"，\n没修']), (4, ["2", "井盖"])]
 
 
+@pytest.mark.parametrize("in_memory", [files.IN_MEMORY, 0], ids=["at once", "streamed"])
+def test_empty_rows_between_others_are_kept_where_that_is_wanted(
+    monkeypatch: pytest.MonkeyPatch, in_memory: int
+) -> None:
+    monkeypatch.setattr(files, "IN_MEMORY", in_memory)
+    csv = "编号,内容\n一,1\n\n,\n二,2\n,\n".encode()
+    xlsx = workbook(("编号", "内容"), ("一", 1), (), ("二", 2), ())
+    for content, format in ((csv, Format.CSV), (xlsx, Format.XLSX)):
+        table = open_table(io.BytesIO(content), format, keep_empty=True)
+        assert [row[1][0] or "" for row in table.rows if not isinstance(row, BadRow)] == ["一", "", "二"]
+
+
 def test_json_lines_may_have_fields_in_any_order_and_bad_lines_are_named() -> None:
     lines = [
         json.dumps({"id": 1, "text": "一"}),

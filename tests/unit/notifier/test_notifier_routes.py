@@ -79,6 +79,16 @@ def test_a_match_compares_every_field_that_it_names(match: dict[str, Any], taken
     assert receivers_of({"routes": [{"match": match, "receiver": "a"}]}, happening) == ["a"] * taken
 
 
+def test_a_clock_reaches_the_unit_that_is_waited_for_and_the_unit_above_it() -> None:
+    late = Happening("clock.supervision", "clocks/1", 3, "cases/1", "units/water", supervisor="units/housing")
+    own = {"match": {"kind": "clock.*", "unit": "units/water"}, "receiver": "a", "continue": True}
+    above = {"match": {"kind": "clock.supervision", "supervisor": "units/housing"}, "receiver": "b"}
+    other = {"match": {"supervisor": "units/roads"}, "receiver": "c"}
+    assert receivers_of({"routes": [own, other, above]}, late) == ["a", "b"]
+    (taker,) = routes_of({"receiver": "a", "group_by": ["supervisor"]}).takers(late)
+    assert taker.group_of(late) == "supervisor=units/housing"
+
+
 def test_the_group_is_named_by_the_values_of_group_by() -> None:
     (taker,) = routes_of({"receiver": "a", "group_by": ["grade", "unit"]}).takers(opened(unit="units/desk"))
     assert taker.group_of(opened(unit="units/desk", grade="LARGE")) == "grade=GRADE_LARGE unit=units/desk"
@@ -167,6 +177,10 @@ def test_the_packaged_policy_is_right_and_keeps_ordinary_cases_quiet() -> None:
     assert routes.takers(joined) == []
     for grade in ("LARGE", "SERIOUS", "ESPECIALLY_SERIOUS"):
         assert [taker.receiver for taker in routes.takers(opened(grade=grade))] == ["duty"]
+    for kind, group in (("reminder", "unit=units/a"), ("supervision", "supervisor=units/b"), ("circular", "")):
+        late = Happening(f"clock.{kind}", "clocks/1", 1, "cases/1", "units/a", supervisor="units/b")
+        (taker,) = routes.takers(late)
+        assert taker.group_of(late) == group
 
 
 # The tree as a reader of the document would walk it, to compare with.

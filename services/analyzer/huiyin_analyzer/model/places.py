@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Final, NamedTuple
 
 
@@ -108,10 +109,14 @@ def by_pattern(text: str) -> str:
 
 
 def all_by_pattern(text: str) -> list[str]:
-    """The places that a text names by their pattern, that of `by_pattern` first, without what lies above those."""
+    """The places that a text names by their pattern, the first first, without what lies above one before it.
+
+    Where no name is masked, the first is followed by those alone that name what they lie in: others are often none.
+    """
     first = _masked_place(text)
     if not first:
-        return lowest(_named_places(text))
+        named = _named_places(text)
+        return lowest([*islice(named, 1), *(path for path in named if "." in path)])
     masked = _MASKED_PLACE.findall(text)
     cities = [first[0], *(letter for letter, district in masked if not district)]
     districts = [f"{letter}市.{letter}{district}" for letter, district in masked if district and letter in cities]

@@ -105,13 +105,13 @@ class Reader:
         subject, text = tidy(subject, text)
         said: list[str] = []
         harms: dict[Harm, list[str]] = {}
+        harmed = int(reading.harm)
         for part in (subject, text):
             for phrase, sign in self._signs(part):
                 if sign.intent and sign.intent == reading.intent and sign.weight:
                     said.append(phrase)
-                for harm in Harm:
-                    if sign.harm & harm & reading.harm:
-                        harms.setdefault(harm, []).append(phrase)
+                if sign.harm & harmed:  # plain numbers: taking a flag apart costs microseconds
+                    harms.setdefault(Harm(sign.harm), []).append(phrase)
         said = said or signs.other_words(reading.intent, subject, text)
         return Evidence(
             self._places(subject, whole, reading.place),
@@ -133,7 +133,7 @@ class Reader:
         ]
         named = place_names.by_certainty(mentions)
         if not named:
-            named = [*place_names.all_by_pattern(subject), *place_names.all_by_pattern(text)]
+            named = place_names.all_by_pattern(f"{subject}\n{text}")
         return place_names.lowest([first, *named] if first else named)
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, task_pb2
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from sqlalchemy import delete, func, insert, select
 
 from huiyin_casework.handling.work import StepWork
-from huiyin_casework.model.steps import (
-    AlreadyExtended,
-    Step,
-    check_extension,
-)
+from huiyin_casework.model.clocks.policy import Kind
+from huiyin_casework.model.steps import SameRequester, State, Step, check_requester
 from huiyin_casework.store import ASSIGNMENTS, TASKS, UNITS
+from huiyin_casework.timekeeping import DROPPED, MET
 
 
 class OrderSteps(StepWork):
@@ -38,12 +36,14 @@ class OrderSteps(StepWork):
         self._tx.execute(insert(ASSIGNMENTS), rows)
         details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
+        self._files.clocks.start_order(self._case, units[0])
         self._hold()
         return self._done(state, "case.assigned", lead_unit=units[0], assign_time=self._tx.now_us)
 
     def accept(self) -> case_pb2.Case:
         """The lead unit takes the case up."""
         state = self._advance(Step.ACCEPT)
+        self._files.clocks.end_kinds(self._case["id"], [Kind.ACCEPTANCE], MET)
         self._files.record(self._case, "case.accepted", self._actor, {"unit": self._case["lead_unit"]})
         return self._done(state, "case.accepted")
 
@@ -62,28 +62,57 @@ class OrderSteps(StepWork):
                 "complete their tasks first (list /v1/tasks)",
                 tasks=str(count),
             )
-        self._files.record(self._case, "case.closed", self._actor, {"entries": self._case["entry_count"] + 1})
+        details: dict[str, object] = {"entries": self._case["entry_count"] + 1}
+        unmet = self._files.clocks.end_kinds(self._case["id"], Kind, DROPPED)
+        if unmet:
+            details["unmet"] = [clock["rule"] for clock in unmet]
+        self._files.record(self._case, "case.closed", self._actor, details)
         self._hold()
         return self._done(state, "case.closed", close_time=self._tx.now_us)
 
     def extend(self, reason: str) -> case_pb2.Case:
         """Gives the case more time, once."""
         state = self._advance(Step.EXTEND)
+        return self._extend(state, reason, {})
+
+    def request_extension(self, reason: str) -> case_pb2.Case:
+        """The lead unit asks for more time."""
+        if not reason.strip():
+            raise InvalidArgument("reason", "is empty; say why the answer needs longer", "REQUIRED")
+        state = self._advance(Step.REQUEST_EXTENSION)
+        details: dict[str, object] = {"unit": self._case["lead_unit"]}
+        self._files.record_with_note(self._case, "case.extension_requested", self._actor, details, reason)
+        return self._done(
+            state,
+            "case.extension_requested",
+            extension=case_pb2.Case.EXTENSION_REQUESTED,
+            extension_requester=self._actor,
+        )
+
+    def decide_extension(self, decision: case_pb2.Decision.ValueType, note: str) -> case_pb2.Case:
+        """Someone other than who asked grants or refuses it."""
+        grants = self._decided(decision, note, "is required when an extension is refused; say why")
+        state = self._advance(Step.GRANT_EXTENSION if grants else Step.REFUSE_EXTENSION)
         try:
-            check_extension(self._case["extended"])
-        except AlreadyExtended as error:
-            raise FailedPrecondition("ALREADY_EXTENDED", str(error)) from error
-        deadline = self._case["deadline"]
-        waiting = [
-            row
-            for row in self._files.load_inquiries_of(self._case["id"])
-            if row["state"] != inquiry_pb2.Inquiry.STATE_ANSWERED
-        ]
+            check_requester(self._case["extension_requester"], self._actor)
+        except SameRequester as error:
+            raise FailedPrecondition("SAME_REQUESTER", str(error)) from error
+        # An extension is not waited for as a reply is: a stand-in decides only while the approvers are away.
+        absent = self._standing_in_for(since=self._tx.now_us)
+        details: dict[str, object] = {} if absent is None else {"standing_in_for": absent}
+        if grants:
+            return self._extend(state, note, details)
+        self._files.record_with_note(self._case, "case.extension_refused", self._actor, details, note)
+        return self._done(state, "case.extension_refused", extension=case_pb2.Case.EXTENSION_REFUSED)
+
+    def _extend(self, state: State, note: str, details: dict[str, object]) -> case_pb2.Case:
+        waiting = self._files.waiting_inquiries(self._case["id"])
         for inquiry in waiting:
-            later = self._files.rules.answer_by(inquiry["receive_time"], urgent=False, extended=True)
-            self._files.inquiries.change(inquiry, deadline=max(later, inquiry["deadline"]))
+            clock = self._files.clocks.of_inquiry(inquiry)
+            self._files.clocks.extend(clock)
+            self._files.inquiries.change(inquiry, deadline=clock["deadline"])
             self._files.tell_inquiry(inquiry, "inquiry.updated")
-        if waiting:
-            deadline = min(row["deadline"] for row in waiting)
-        self._files.record_with_note(self._case, "case.extended", self._actor, {"inquiries": len(waiting)}, reason)
-        return self._done(state, "case.extended", extended=True, deadline=deadline)
+        self._files.renew_deadline(self._case)
+        details = {"inquiries": len(waiting), **details}
+        self._files.record_with_note(self._case, "case.extended", self._actor, details, note)
+        return self._done(state, "case.extended", extended=True, extension=case_pb2.Case.EXTENSION_GRANTED)

@@ -11,6 +11,7 @@ from huiyin_chassis.ids import derived_id
 
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model import chain
+from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import (
     SameAuthor,
     State,
@@ -18,6 +19,7 @@ from huiyin_casework.model.steps import (
     check_reviewer,
 )
 from huiyin_casework.store import NO_DEADLINE, Fields
+from huiyin_casework.timekeeping import MET
 
 
 class ReplySteps(StepWork):
@@ -70,9 +72,14 @@ class ReplySteps(StepWork):
         """Approves the reply or sends it back."""
         passes = self._decided(decision, note)
         state = self._advance(Step.APPROVE if passes else Step.RETURN_APPROVAL)
+        reply = self._reply()
+        absent = self._standing_in_for(since=reply["review_time"])
+        if absent is not None and reply["author"] == self._actor:
+            raise FailedPrecondition("SAME_AUTHOR", "A stand-in does not approve a reply that they wrote themselves.")
         values = {"approver": self._actor, "approve_time": self._tx.now_us, "note": note}
         approved = case_pb2.Reply.STATE_APPROVED
-        return self._judged(state, self._reply(), passes, "case.approved", approved, values, note)
+        details: dict[str, object] = {} if absent is None else {"standing_in_for": absent}
+        return self._judged(state, reply, passes, "case.approved", approved, values, note, details)
 
     def publish(self) -> case_pb2.Case:
         """Publishes the approved reply to every inquiry that waits for it, along its return path."""
@@ -80,6 +87,7 @@ class ReplySteps(StepWork):
         reply, now = self._reply(), self._tx.now_us
         self._files.replies.change(reply, state=case_pb2.Reply.STATE_PUBLISHED, publish_time=now)
         answered = 0
+        self._files.clocks.end_kinds(self._case["id"], [Kind.ANSWER, Kind.FIRST_INFORMATION], MET)
         for inquiry in self._files.load_inquiries_of(self._case["id"]):
             if inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
                 continue
@@ -100,14 +108,6 @@ class ReplySteps(StepWork):
         self._files.record(self._case, "case.published", self._actor, details, text=reply["text"], salt=reply["salt"])
         return self._done(state, "case.published", publish_time=now, deadline=NO_DEADLINE)
 
-    @staticmethod
-    def _decided(decision: case_pb2.Decision.ValueType, note: str) -> bool:
-        if decision == case_pb2.DECISION_PASS:
-            return True
-        if not note.strip():
-            raise InvalidArgument("note", "is required when a reply goes back; say what should change", "REQUIRED")
-        return False
-
     def _reply(self, *, optional: bool = False) -> Any:
         """The reply in work; with `optional`, None when there is none."""
         reply_id = self._case["reply_id"]
@@ -125,8 +125,9 @@ class ReplySteps(StepWork):
         passed: case_pb2.Reply.State.ValueType,
         values: Fields,
         note: str,
+        details: dict[str, object] | None = None,
     ) -> case_pb2.Case:
         kind = kind if passes else "case.returned"
         self._files.replies.change(reply, state=passed if passes else case_pb2.Reply.STATE_RETURNED, **values)
-        self._files.record_with_note(self._case, kind, self._actor, {"reply": reply["id"]}, note)
+        self._files.record_with_note(self._case, kind, self._actor, {"reply": reply["id"], **(details or {})}, note)
         return self._done(state, kind)

@@ -5,21 +5,25 @@ from __future__ import annotations
 from typing import Any
 
 from huiyin.casework.v1 import case_pb2
-from huiyin_chassis.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied
+from huiyin_chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.store import Tx
 from sqlalchemy import select
 
-from huiyin_casework import resources
+from huiyin_casework import offices, resources
 from huiyin_casework.casefile import CaseFiles
+from huiyin_casework.model.clocks.calendar import HOUR
 from huiyin_casework.model.steps import (
+    AlreadyExtended,
+    AlreadyRequested,
     IllegalStep,
+    NotRequested,
     State,
     Step,
     advance,
     reaches_as_lead,
 )
-from huiyin_casework.resources import state_number, state_of
+from huiyin_casework.resources import facts_of, state_number, state_of
 from huiyin_casework.rules import Rules
 from huiyin_casework.store import ASSIGNMENTS
 
@@ -46,7 +50,13 @@ class StepWork:
     def _advance(self, step: Step) -> State:
         """The state after the step, once the table and the caller's units allow it."""
         try:
-            state = advance(state_of(self._case), step)
+            state = advance(state_of(self._case), step, facts_of(self._case))
+        except AlreadyExtended as error:
+            raise FailedPrecondition("ALREADY_EXTENDED", str(error)) from error
+        except AlreadyRequested as error:
+            raise FailedPrecondition("EXTENSION_REQUESTED", str(error)) from error
+        except NotRequested as error:
+            raise FailedPrecondition("EXTENSION_NOT_REQUESTED", str(error)) from error
         except IllegalStep as error:
             possible = ",".join(legal.step.value for legal in error.legal)
             raise FailedPrecondition(
@@ -58,6 +68,37 @@ class StepWork:
                 "NOT_LEAD_UNIT", f"only units/{lead}, which leads this case, may do this", lead_unit=f"units/{lead}"
             )
         return state
+
+    @staticmethod
+    def _decided(
+        decision: case_pb2.Decision.ValueType,
+        note: str,
+        missing: str = "is required when a reply goes back; say what should change",
+    ) -> bool:
+        """Whether the decision passes; one that does not needs a note."""
+        if decision == case_pb2.DECISION_PASS:
+            return True
+        if not note.strip():
+            raise InvalidArgument("note", missing, "REQUIRED")
+        return False
+
+    def _standing_in_for(self, since: int) -> list[str] | None:
+        """The absent approvers for whom the caller acts; None when it acts for itself. Raises FailedPrecondition.
+
+        `since`: from when the lead unit's approvers are waited for.
+        """
+        account = self._actor.removeprefix("accounts/")
+        rules, lead = self._files.rules, self._case["lead_unit"]
+        if not rules.stands_in_somewhere(account):
+            return None
+        waited = rules.calendar_of(lead).between(since, self._tx.now_us)
+        return offices.stands_in(
+            self._tx.connection,
+            lead,
+            account,
+            at=self._tx.now_us,
+            waited=waited >= rules.policy.stand_in_after_hours * HOUR,
+        )
 
     def _hold(self) -> None:
         event = self._files.event(self._case["event_id"])

@@ -32,6 +32,8 @@ def upgrade() -> None:
         sa.Column("inquiry_count", sa.BigInteger(), nullable=False),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
         sa.Column("extended", sa.Boolean(), nullable=False),
+        sa.Column("extension", sa.Integer(), nullable=False),
+        sa.Column("extension_requester", sa.Text(), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
@@ -64,6 +66,54 @@ def upgrade() -> None:
         sa.Column("resource", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("sequence"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "clocks",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("unit_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.Text(), nullable=False),
+        sa.Column("start_time", sa.BigInteger(), nullable=False),
+        sa.Column("deadline", sa.BigInteger(), nullable=False),
+        sa.Column("counted_time", sa.BigInteger(), nullable=False),
+        sa.Column("pauses", sa.Text(), nullable=False),
+        sa.Column("speed", sa.Integer(), nullable=False),
+        sa.Column("stage", sa.Integer(), nullable=False),
+        sa.Column("stage_time", sa.BigInteger(), nullable=False),
+        sa.Column("next_time", sa.BigInteger(), nullable=True),
+        sa.Column("edition", sa.BigInteger(), nullable=True),
+        sa.Column("end_time", sa.BigInteger(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("clocks_by_case", "clocks", ["case_id"], unique=False)
+    op.create_index(
+        "clocks_due",
+        "clocks",
+        ["next_time"],
+        unique=False,
+        sqlite_where=sa.text("next_time IS NOT NULL"),
+        postgresql_where=sa.text("next_time IS NOT NULL"),
+    )
+    op.create_index(
+        "clocks_running",
+        "clocks",
+        ["deadline", "id"],
+        unique=False,
+        sqlite_where=sa.text("edition IS NOT NULL"),
+        postgresql_where=sa.text("edition IS NOT NULL"),
+    )
+    op.create_index(
+        "clocks_to_count_anew",
+        "clocks",
+        ["edition"],
+        unique=False,
+        sqlite_where=sa.text("edition IS NOT NULL"),
+        postgresql_where=sa.text("edition IS NOT NULL"),
     )
     op.create_table(
         "contacts",
@@ -287,5 +337,9 @@ def upgrade() -> None:
         sa.Column("desk", sa.Boolean(), nullable=False),
         sa.Column("places", sa.Text(), nullable=False),
         sa.Column("topics", sa.Text(), nullable=False),
+        sa.Column("working_hours", sa.Text(), nullable=False),
+        sa.Column("time_zone", sa.Text(), nullable=False),
+        sa.Column("stand_ins", sa.Text(), nullable=False),
+        sa.Column("absences", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )

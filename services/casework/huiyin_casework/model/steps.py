@@ -37,6 +37,16 @@ class Step(StrEnum):
     PUBLISH = "publish"
     CLOSE = "close"
     EXTEND = "extend"
+    REQUEST_EXTENSION = "request_extension"
+    GRANT_EXTENSION = "decide_extension.pass"
+    REFUSE_EXTENSION = "decide_extension.return"
+
+
+class Fact(StrEnum):
+    """What may be true of a case beside its state, and decide whether a step is possible."""
+
+    EXTENDED = "extended"
+    EXTENSION_REQUESTED = "extension requested"
 
 
 @dataclass(frozen=True)
@@ -69,7 +79,22 @@ OFFICES: dict[Step, Office] = {
     Step.PUBLISH: Office("casework.cases.publish", ("desk",), False),
     Step.CLOSE: Office("casework.cases.close", ("desk",), False),
     Step.EXTEND: Office("casework.cases.extend", ("desk",), False),
+    Step.REQUEST_EXTENSION: Office("casework.extensions.request", ("officer",), True),
+    Step.GRANT_EXTENSION: Office("casework.extensions.decide", ("desk", "approver"), True),
+    Step.REFUSE_EXTENSION: Office("casework.extensions.decide", ("desk", "approver"), True),
 }
+
+NEEDS: dict[Step, Fact] = {
+    Step.GRANT_EXTENSION: Fact.EXTENSION_REQUESTED,
+    Step.REFUSE_EXTENSION: Fact.EXTENSION_REQUESTED,
+}
+"""What has to be true for a step."""
+
+BARS: dict[Step, frozenset[Fact]] = {
+    Step.EXTEND: frozenset({Fact.EXTENDED}),
+    Step.REQUEST_EXTENSION: frozenset({Fact.EXTENDED, Fact.EXTENSION_REQUESTED}),
+}
+"""What must not be true for a step."""
 
 _BEFORE_PUBLISHING = (
     State.REGISTERED,
@@ -97,6 +122,12 @@ TABLE: tuple[Transition, ...] = (
     Transition(State.REVIEWED, Step.DRAFT, State.DRAFTED),
     Transition(State.APPROVED, Step.DRAFT, State.DRAFTED),
     *(Transition(state, Step.EXTEND, state) for state in _BEFORE_PUBLISHING),
+    # A unit asks while it works on the case; what it asked for is decided as long as the case is open.
+    *(
+        Transition(state, step, state)
+        for state in _BEFORE_PUBLISHING[1:]
+        for step in (Step.REQUEST_EXTENSION, Step.GRANT_EXTENSION, Step.REFUSE_EXTENSION)
+    ),
 )
 
 _TARGETS: dict[tuple[State, Step], State] = {(row.source, row.step): row.target for row in TABLE}
@@ -119,10 +150,10 @@ class LegalStep:
 class IllegalStep(Exception):
     """The step is not in the table for this state. Names the steps that are, and for whom."""
 
-    def __init__(self, state: State, step: Step) -> None:
+    def __init__(self, state: State, step: Step, facts: frozenset[Fact] | None = None) -> None:
         self.state = state
         self.step = step
-        self.legal = legal_steps(state)
+        self.legal = legal_steps(state, facts)
         now = "; ".join(f"{legal.step.value} ({', '.join(legal.roles)})" for legal in self.legal) or "none"
         super().__init__(f"{step.value} is not possible while the case is {state.value}. Possible now: {now}.")
 
@@ -144,16 +175,52 @@ class AlreadyExtended(Exception):
         )
 
 
-def legal_steps(state: State) -> tuple[LegalStep, ...]:
-    """The steps that are legal in a state, in the table's order, with the roles that may take them."""
-    return tuple(LegalStep(row.step, OFFICES[row.step].roles) for row in TABLE if row.source == state)
+class NotRequested(Exception):
+    """There is nothing to decide on."""
+
+    def __init__(self) -> None:
+        super().__init__("Nobody has asked for an extension of this case; its lead unit does.")
 
 
-def advance(state: State, step: Step) -> State:
-    """The state after a step. Raises IllegalStep when the table has no such row."""
+class AlreadyRequested(Exception):
+    """The unit asked before, and waits."""
+
+    def __init__(self) -> None:
+        super().__init__("An extension was asked for already and waits to be decided on.")
+
+
+class SameRequester(Exception):
+    """Who asked for an extension may not decide on it."""
+
+    def __init__(self) -> None:
+        super().__init__("Whoever asked for an extension may not decide on it. Ask another approver, or the desk.")
+
+
+def legal_steps(state: State, facts: frozenset[Fact] | None = None) -> tuple[LegalStep, ...]:
+    """The steps that are legal in a state, in the table's order, with the roles that may take them.
+
+    Without `facts` those are among them that only some facts make possible.
+    """
+    return tuple(
+        LegalStep(row.step, OFFICES[row.step].roles)
+        for row in TABLE
+        if row.source == state and (facts is None or _is_possible(row.step, facts))
+    )
+
+
+def _is_possible(step: Step, facts: frozenset[Fact]) -> bool:
+    return (step not in NEEDS or NEEDS[step] in facts) and not BARS.get(step, frozenset()) & facts
+
+
+def advance(state: State, step: Step, facts: frozenset[Fact] | None = None) -> State:
+    """The state after a step. Raises IllegalStep when the table has no such row, or the exception of a fact."""
     target = _TARGETS.get((state, step))
     if target is None:
-        raise IllegalStep(state, step)
+        raise IllegalStep(state, step, facts)
+    if facts is not None and not _is_possible(step, facts):
+        if step in NEEDS:
+            raise NotRequested
+        raise AlreadyExtended if Fact.EXTENDED in facts else AlreadyRequested
     return target
 
 
@@ -163,10 +230,10 @@ def check_reviewer(author: str, reviewer: str) -> None:
         raise SameAuthor(author)
 
 
-def check_extension(extended: bool) -> None:
-    """Raises AlreadyExtended when the case was extended before."""
-    if extended:
-        raise AlreadyExtended
+def check_requester(requester: str, decider: str) -> None:
+    """Raises SameRequester when the decider asked for the extension."""
+    if requester == decider:
+        raise SameRequester
 
 
 def reaches_as_lead(step: Step, *, desk: bool, units: Iterable[str], lead: str) -> bool:

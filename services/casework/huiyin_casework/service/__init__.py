@@ -9,6 +9,7 @@ from huiyin_chassis.policies import Policies
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.cases import CaseMethods
+from huiyin_casework.service.clocks import ClockMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.policies import PolicyMethods
 from huiyin_casework.service.replies import ReplyMethods
@@ -21,6 +22,7 @@ class CaseworkServicer(
     InquiryMethods,
     CaseMethods,
     ReplyMethods,
+    ClockMethods,
     TaskMethods,
     UnitMethods,
     PolicyMethods,

@@ -22,13 +22,14 @@ from huiyin_chassis.identity import Principal, current_principal
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page, total
+from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from sqlalchemy import ColumnElement, Connection, Select, insert, select
 
 from huiyin_casework import resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, CaseFiles, new_inquiry
 from huiyin_casework.model import receipts
-from huiyin_casework.rules import Rules
+from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.scope import reach, scope
 from huiyin_casework.store import CONTACTS, INQUIRIES, REPLIES, UNITS, CaseworkStore, Fields
@@ -55,6 +56,7 @@ class InquiryMethods:
     """What the service does with inquiries."""
 
     _store: CaseworkStore
+    _policies: Policies
     _rules: Rules
     _secrets: Secrets
 
@@ -104,7 +106,7 @@ class InquiryMethods:
             if (known["subject"], known["text"]) != (subject, text):
                 why = "was used before for another request; take a new UUID for each request that is not repeated"
                 raise InvalidArgument("request_id", why, "REQUEST_ID_REUSED")
-            return _submitted(known)
+            return self._submitted(known)
         row = files.inquiries.add(
             new_inquiry(
                 inquiry_id,
@@ -115,10 +117,10 @@ class InquiryMethods:
                 source=f"sources/{INBOX}",
                 external_id=inquiry_id,
                 return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
-                deadline=self._rules.answer_by(tx.now_us, urgent=False, extended=False),
                 receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
             )
         )
+        files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
         files.tell_inquiry(row, "inquiry.received")
         files.write()
         if contact.strip():
@@ -126,7 +128,15 @@ class InquiryMethods:
         published = micros_to_timestamp(tx.now_us)
         post = post_pb2.Post(external_id=inquiry_id, subject=subject, text=text, publish_time=published)
         tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
-        return _submitted(row)
+        return self._submitted(row)
+
+    def _submitted(self, row: Fields) -> inquiry_pb2.SubmitInquiryResponse:
+        received, deadline = row["receive_time"], row["deadline"]
+        return inquiry_pb2.SubmitInquiryResponse(
+            receive_time=micros_to_timestamp(received),
+            deadline=micros_to_timestamp(deadline),
+            weekday_years=self._rules.calendar.by_weekdays(received, deadline),
+        )
 
     async def LookupReceipt(
         self, request: inquiry_pb2.LookupReceiptRequest, context: Any
@@ -153,11 +163,16 @@ class InquiryMethods:
                     )
                     for reply in connection.execute(query.order_by(REPLIES.c.publish_time.desc()))
                 ]
+            weekday_years: tuple[int, ...] = ()
+            if row.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
+                calendar = compiled(self._policies.active(connection, "clocks").body)
+                weekday_years = calendar.by_weekdays(row.receive_time, row.deadline)
             return inquiry_pb2.LookupReceiptResponse(
                 state=row.state,
                 receive_time=micros_to_timestamp(row.receive_time),
                 deadline=micros_to_timestamp(row.deadline),
                 answers=answers,
+                weekday_years=weekday_years,
             )
 
         return await self._store.read(read)
@@ -198,9 +213,3 @@ class InquiryMethods:
 
 def _inquiries(principal: Principal) -> Select[Any]:
     return select(INQUIRIES).where(reach(principal, INQUIRIES.c.case_id))
-
-
-def _submitted(row: Fields) -> inquiry_pb2.SubmitInquiryResponse:
-    return inquiry_pb2.SubmitInquiryResponse(
-        receive_time=micros_to_timestamp(row["receive_time"]), deadline=micros_to_timestamp(row["deadline"])
-    )

@@ -37,6 +37,16 @@ class StepMethods:
         """Gives a case more time."""
         return await self._step(request, "ExtendCase", lambda case: case.extend(request.reason))
 
+    async def RequestExtension(self, request: case_pb2.RequestExtensionRequest, context: Any) -> case_pb2.Case:
+        """The lead unit asks for more time."""
+        return await self._step(request, "RequestExtension", lambda case: case.request_extension(request.reason))
+
+    async def DecideExtension(self, request: case_pb2.DecideExtensionRequest, context: Any) -> case_pb2.Case:
+        """Grants or refuses an extension."""
+        return await self._step(
+            request, "DecideExtension", lambda case: case.decide_extension(request.decision, request.note)
+        )
+
     async def _step(self, request: Any, method: str, take: Callable[[Handling], case_pb2.Case]) -> case_pb2.Case:
         principal = current_principal()
         return await self._store.write_once(

@@ -308,6 +308,8 @@ def _load(files: CaseFiles, told: Iterable[Told]) -> None:
                 events[_id(resource.merged_into)] = None
     files.load_events(events)
     files.inquiries.load(files.tx.connection, INQUIRIES.c.id, inquiries)
+    # Those that were submitted to us have a clock before they come to a case.
+    files.clocks.load(row["id"] for row in files.inquiries if not row["case_id"])
 
 
 def _id(name: str) -> str:

@@ -20,11 +20,17 @@ KINDS: Final[Mapping[str, str]] = {
     "case.published": "答复已发布",
     "case.closed": "已办结",
     "case.extended": "已延期",
+    "case.extension_requested": "申请延期",
+    "case.extension_refused": "延期未获同意",
     "case.merged": "已并入其他办件",
     "inquiry.received": "收到诉求",
     "inquiry.updated": "诉求有变动",
     "task.created": "新的待办事项",
     "task.completed": "待办事项已完成",
+    "clock.reminder": "催办",
+    "clock.supervision": "督办",
+    "clock.circular": "通报",
+    "clock.updated": "时限有变动",
 }
 """Every kind of change that casework publishes, with its words in a message."""
 
@@ -56,18 +62,20 @@ class Happening:
 
     kind: str
     name: str
-    """The resource that changed: a case, an inquiry or a task."""
+    """The resource that changed: a case, an inquiry, a task or a clock."""
     revision: int
     case: str = ""
     unit: str = ""
-    """The case's lead unit, or the suggested one before it is assigned."""
+    """The case's lead unit, or the suggested one before it is assigned; of a clock, the unit that it waits for."""
     grade: str = ""
     topic: str = ""
     state: str = ""
-    """The state of the case; empty for inquiries and tasks."""
+    """The state of the case; empty for what is no case."""
     title: str = ""
     """The title of the case; never a text of a citizen's."""
     drill: bool = False
+    supervisor: str = ""
+    """The unit above the one that a clock waits for; empty for what is no clock."""
 
     def cause(self, receiver: str) -> str:
         """Tells this happening, for one receiver, from every other; the same whenever and wherever it is read again.

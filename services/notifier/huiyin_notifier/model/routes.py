@@ -19,7 +19,7 @@ from huiyin_notifier.model.grouping import Timing
 from huiyin_notifier.model.happenings import CASE_STATES, GRADES, KINDS, Happening
 
 CHANNELS: Final = ("log", "webhook")
-GROUP_BY: Final = ("unit", "grade", "topic", "kind", "case")
+GROUP_BY: Final = ("unit", "supervisor", "grade", "topic", "kind", "case")
 HTTP_SCHEMES: Final = ("json", "jsons", "form", "forms")
 """Apprise schemes that post to a host of the operator's choice."""
 SCHEMES: Final = (*HTTP_SCHEMES, "wecombot", "dingtalk", "feishu", "lark")
@@ -69,6 +69,8 @@ class Match:
     kinds: frozenset[str] | None = None
     grades: frozenset[str] | None = None
     units: frozenset[str] | None = None
+    supervisors: frozenset[str] | None = None
+    """Units above the one that a clock waits for."""
     states: frozenset[str] | None = None
     topics: tuple[str, ...] | None = None
     """Nodes of the topic tree; each takes all below it."""
@@ -79,6 +81,7 @@ class Match:
         return (
             (self.grades is None or happening.grade in self.grades)
             and (self.units is None or happening.unit in self.units)
+            and (self.supervisors is None or happening.supervisor in self.supervisors)
             and (self.states is None or happening.state in self.states)
             and (self.drill is None or happening.drill == self.drill)
             and (self.topics is None or any(_holds(topic, happening.topic) for topic in self.topics))
@@ -127,6 +130,7 @@ class Route:
         """The values that a happening is grouped under here, e.g. `grade=GRADE_LARGE unit=units/desk`."""
         values = {
             "unit": happening.unit,
+            "supervisor": happening.supervisor,
             "grade": f"GRADE_{happening.grade or 'UNSPECIFIED'}",
             "topic": happening.topic,
             "kind": happening.kind,
@@ -338,7 +342,7 @@ class _Reader:
         if not isinstance(given, dict) or not given:
             self._wrong(path, "must be a mapping of what the route takes, e.g. {kind: case.opened, grade: SERIOUS}")
             return Match()
-        self._known(given, path, ("kind", "grade", "unit", "topic", "state", "drill"))
+        self._known(given, path, ("kind", "grade", "unit", "supervisor", "topic", "state", "drill"))
         drill = given.get("drill")
         if "drill" in given and not isinstance(drill, bool):
             self._wrong(f"{path}.drill", "must be true or false")
@@ -351,6 +355,7 @@ class _Reader:
             kinds=of("kind", lambda name: self._kinds(given, path, name)),
             grades=of("grade", lambda name: self._names(given, path, name, tuple(GRADES))),
             units=of("unit", lambda name: self._prefixed(given, path, name, "units/")),
+            supervisors=of("supervisor", lambda name: self._prefixed(given, path, name, "units/")),
             states=of("state", lambda name: self._names(given, path, name, CASE_STATES)),
             topics=tuple(sorted(topics)) if topics is not None else None,
             drill=drill if isinstance(drill, bool) else None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, inquiry_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2, task_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import client
 from huiyin_chassis.consumer import Consumer, FeedPosition
@@ -101,6 +101,20 @@ def happening_of(change: feed_pb2.Change) -> Happening:
             _STATES[case.state],
             case.title,
             change.drill,
+        )
+    if family == "clock":
+        clock = unpack(change, clock_pb2.Clock)
+        return Happening(
+            change.kind,
+            change.name,
+            change.revision,
+            clock.case,
+            clock.unit,
+            _GRADES[clock.grade],
+            clock.topic,
+            title=clock.title,
+            drill=change.drill,
+            supervisor=clock.supervising_unit,
         )
     if family == "task":
         task = unpack(change, task_pb2.Task)

@@ -164,6 +164,10 @@ class WorkingCalendar:
         last, done = self._position(end)
         return sum(self._day(day)[0] for day in range(first, last)) * self.day_length + done - done_before
 
+    def end_of_day(self, instant: int) -> int:
+        """The end of the local day of an instant."""
+        return self._utc((self._local(instant)[0] + 1) * DAY)
+
     def stretches(self, start: int, end: int) -> Iterator[tuple[date, int, int, bool]]:
         """The time between two instants in pieces that count or do not: local day, start, end, and which it is."""
         day = self._local(start)[0]

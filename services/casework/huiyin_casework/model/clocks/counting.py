@@ -119,24 +119,23 @@ def promised(current: int, recomputed: int) -> int:
     return min(current, recomputed)
 
 
-def schedule(policy: ClockPolicy, kind: Kind, time: Time, start: int, deadline: int) -> list[tuple[Stage, int]]:
-    """When each step of a clock fires, in their order. One that would come before the clock starts does not."""
+def next_step(
+    policy: ClockPolicy, kind: Kind, time: Time, start: int, deadline: int, stage: Stage
+) -> tuple[Stage, int] | None:
+    """The step that comes after a stage, and when it fires; None after the last.
+
+    A reminder that would come before the clock starts, or not before it ends, is left out.
+    """
     steps = policy.supervision[kind]
-    reminder, supervision, circular = (
-        round(hours * HOUR)
-        for hours in (steps.reminder_before_hours, steps.supervision_after_hours, steps.circular_after_hours)
-    )
-    times = [
-        (Stage.SUPERVISION, time.after(deadline, supervision)),
-        (Stage.CIRCULAR, time.after(deadline, circular)),
-    ]
-    before = time.before(deadline, reminder)
-    return [(Stage.REMINDER, before), *times] if start < before < deadline else times
-
-
-def next_step(steps: Sequence[tuple[Stage, int]], stage: Stage) -> tuple[Stage, int] | None:
-    """The step that comes after a stage, and when; None after the last."""
-    return next((step for step in steps if step[0] > stage), None)
+    if stage < Stage.REMINDER:
+        at = time.before(deadline, round(steps.reminder_before_hours * HOUR))
+        if start < at < deadline:
+            return Stage.REMINDER, at
+    if stage < Stage.SUPERVISION:
+        return Stage.SUPERVISION, time.after(deadline, round(steps.supervision_after_hours * HOUR))
+    if stage < Stage.CIRCULAR:
+        return Stage.CIRCULAR, time.after(deadline, round(steps.circular_after_hours * HOUR))
+    return None
 
 
 def pause(policy: ClockPolicy, pauses: Sequence[Pause], at: int) -> list[Pause]:
