@@ -25,6 +25,7 @@ from huiyin_analyzer.service import AnalyzerServicer
 from huiyin_analyzer.service.policies import check_grading
 from huiyin_analyzer.store import MIGRATIONS, AnalyzerStore
 from huiyin_analyzer.store.regroupings import POSTS_CONSUMER
+from huiyin_analyzer.tokenizer import note_tokenizer
 from huiyin_analyzer.trainings import Trainings
 from huiyin_analyzer.worker.following import Analysis
 from huiyin_analyzer.worker.forgetting import Forgetting
@@ -43,6 +44,7 @@ async def serve(settings: AnalyzerSettings) -> None:
     signer = Signer("analyzer", settings.key_file)
     policies = Policies({"grading": check_grading})
     await store.write(lambda tx: policies.seed(tx, "grading", _GRADING.read_text("utf-8")))
+    await note_tokenizer(store)
     collector = CollectorServiceStub(client.connect(settings.collector_address))
     analysis, feed = Analysis(policies), Feed(store)
     consumer = Consumer(

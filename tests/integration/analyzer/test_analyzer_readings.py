@@ -11,10 +11,12 @@ from huiyin.analyzer.v1 import heat_pb2, place_pb2, reading_pb2, summary_pb2, to
 from huiyin.collector.v1 import post_pb2
 from huiyin.type.v1 import feed_pb2, harm_pb2, intent_pb2
 from huiyin_analyzer.store import EVENTS, POSTS
+from huiyin_analyzer.tokenizer import note_tokenizer
 from huiyin_chassis import clock
 from huiyin_chassis.errors import InvalidArgument, NotFound
 from huiyin_chassis.identity import Principal, set_current_principal
 from sqlalchemy import func, select
+from structlog.testing import capture_logs
 
 from tests.integration.analyzer.running import DESK, Running, change, run
 
@@ -278,3 +280,20 @@ def test_the_index_of_the_hot_list_holds_all_that_it_reads_of_cold_events(sqlite
         assert "COVERING INDEX events_by_last_post" in await running.store.read(plan)
 
     run(sqlite_url, body)
+
+
+def test_the_store_records_which_engine_cut_its_words(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        assert [await note_tokenizer(running.store, name) for name in ("jieba 0.42", "jieba 0.42", "rjieba 0.1")] == [
+            "",
+            "jieba 0.42",
+            "jieba 0.42",
+        ]
+        with capture_logs() as logs:
+            assert await note_tokenizer(running.store, "jieba 0.42") == "rjieba 0.1"
+            assert await note_tokenizer(running.store, "jieba 0.42") == "jieba 0.42"
+        assert [(log["event"], log["before"], log["now"]) for log in logs] == [
+            ("analysis.tokenizer_changed", "rjieba 0.1", "jieba 0.42")
+        ]
+
+    run(database_url, body)

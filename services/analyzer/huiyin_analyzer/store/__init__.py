@@ -216,6 +216,14 @@ TREES = Table(
     Column("revision", BigInteger, nullable=False),
 )
 
+TOKENIZERS = Table(
+    "tokenizers",
+    METADATA,
+    # One row: which engine, and which version of it, cut the words of the posts that are here.
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("name", Text, nullable=False),
+)
+
 SEARCH_INDEX = Table(
     "search_index",
     METADATA,
