@@ -62,6 +62,9 @@ def told(text: str, published: datetime | None = WEDNESDAY) -> list[tuple[str, s
         ("三天前", "2020-01-05 00:00", "2020-01-06 00:00"),
         ("明天上午", "2020-01-09 06:00", "2020-01-09 12:00"),
         ("2018年至今", "2018-01-01 00:00", "2020-01-08 10:30"),
+        ("昨天下午3点20", "2020-01-07 15:20", "2020-01-07 15:21"),
+        ("昨天下午3点二十分", "2020-01-07 15:20", "2020-01-07 15:21"),
+        ("昨天下午3点4、", "2020-01-07 15:00", "2020-01-07 16:00"),
         ("昨天3点", "2020-01-07 00:00", "2020-01-08 00:00"),
     ],
 )
@@ -93,10 +96,11 @@ def test_a_time_is_an_interval(text: str, start: str, end: str) -> None:
         "一天天",
         "2018年3月6日生病，12月5日结算",  # of 2018, or of the year of the post
         "028-1234-5678",
+        "2004年，11月7日",
     ],
 )
 def test_what_may_mean_several_times_is_left_out(text: str) -> None:
-    rest = [words for words, *_ in told(f"小区{text}停水") if words != "2018年3月6日"]
+    rest = [words for words, *_ in told(f"小区{text}停水") if words not in ("2018年3月6日", "2004年")]
     assert rest == []
 
 

@@ -103,6 +103,15 @@ def _rank(mentions: Iterable[Mention]) -> Callable[[Mention], tuple[int, int, in
     return rank
 
 
+def of_post_by_pattern(subject: str, text: str) -> str:
+    """The first place that a subject names, or else its text; where the text names one within it, that one."""
+    found = by_pattern(subject)
+    if "." in found:
+        return found
+    in_text = by_pattern(text)
+    return in_text if not found or in_text.startswith(f"{found}.") else found
+
+
 def by_pattern(text: str) -> str:
     """The first place that a text names by the pattern of masked names, or of names; "" of none."""
     return _masked_place(text) or next(_named_places(text), "")

@@ -58,12 +58,12 @@ _INTENT_WORDS: Final[Sequence[tuple[Intent, int, str]]] = (
         Intent.COMPLAINT,
         _DECISIVE,
         """
-        投诉 举报 曝光 控诉 扰民 违规 违法 非法 违建 违章 违约 违反 违背 无证 无照 黑车 乱收费 乱停 乱象 乱搭 私搭 私自
-        擅自 霸王条款 霸占 侵占 占用 欺诈 欺骗 欺瞒 诈骗 忽悠 诱骗 黑心 无良 虚假宣传 弄虚作假 造假 不作为 乱作为
-        不闻不问 推诿 踢皮球 扯皮 拒不 拖欠 克扣 欠薪 强制 强迫 强行 捆绑 强买强卖 变相 偷工减料 污染 噪音 噪声 油烟
-        恶臭 臭气 脏乱差 太差 态度差 恶劣 坑人 敲诈 严查 彻查 查处 严惩 追究 取缔 屡禁不止 质量问题 不合理 不公平 不公
-        存疑 质疑 黑幕 猫腻 损害 侵害 侵犯 涉黑 涉恶 霸凌 打人 骂人 辱骂 殴打 跑路 烂尾 违法行为 监管不力 失职 渎职
-        形同虚设 横行 猖獗
+        投诉 举报 曝光 控诉 扰民 违规 违法 非法 违建 违章 违约 违反 违背 无证 无照 黑车 乱收费 乱停 乱象 乱搭 私搭
+        私自 擅自 霸王条款 霸占 侵占 占用 欺诈 欺骗 欺瞒 诈骗 忽悠 诱骗 黑心 无良 虚假宣传 弄虚作假 造假 不作为
+        乱作为 不闻不问 推诿 踢皮球 扯皮 拒不 拖欠 克扣 欠薪 强制 强迫 强行 捆绑 强买强卖 变相 偷工减料 污染 噪音
+        噪声 油烟 恶臭 臭气 脏乱差 太差 态度差 恶劣 坑人 敲诈 严查 彻查 查处 严惩 追究 取缔 屡禁不止 质量问题 不合理
+        不公平 不公 存疑 质疑 黑幕 猫腻 损害 侵害 侵犯 涉黑 涉恶 霸凌 打人 骂人 辱骂 殴打 跑路 烂尾 违法行为 监管不力
+        失职 渎职 形同虚设 横行 猖獗 套路 恐吓 威胁 黑恶 怎么这么 怎么那么 声音巨大
         """,
     ),
     (
@@ -71,7 +71,7 @@ _INTENT_WORDS: Final[Sequence[tuple[Intent, int, str]]] = (
         _HINT,
         """
         反映 严重 泛滥 混乱 隐患 影响 屡次 多次 难道 凭什么 为何不 怎么没人 没人管 无人管 管一管 管管 隐瞒 拒绝
-        苦不堪言 忍无可忍 怨声载道
+        苦不堪言 忍无可忍 睡不了觉 怨声载道
         """,
     ),
     (
@@ -85,7 +85,7 @@ _INTENT_WORDS: Final[Sequence[tuple[Intent, int, str]]] = (
         Intent.HELP,
         _HINT,
         """
-        请求 恳请 恳求 恳切 祈求 困难 作主 做主 盼望 期盼 督促 尽快解决 早日解决 希望能解决
+        请求 恳请 恳求 恳切 祈求 困难 作主 做主 盼望 期盼 督促 诚请 请给 维修 修复 尽快解决 早日解决 希望能解决
         """,
     ),
     (
@@ -135,8 +135,8 @@ _HARM_WORDS: Final[Sequence[tuple[Harm, Counts, str]]] = (
         Harm.HEALTH,
         Counts.ALWAYS,
         """
-        恶臭 臭气 刺鼻 黑臭 过期食品 睡不着 无法入睡 失眠 彻夜难眠 神经衰弱 严重影响睡眠 影响休息 无法休息 呛人 熏人
-        殴打 打伤
+        恶臭 臭气 刺鼻 黑臭 过期食品 睡不着 睡不了觉 睡不好 夜不能寐 寝食难安 无法入睡 失眠 彻夜难眠 神经衰弱
+        严重影响睡眠 影响休息 无法休息 呛人 熏人 殴打 打伤
         """,
     ),
     (
@@ -161,16 +161,16 @@ _HARM_WORDS: Final[Sequence[tuple[Harm, Counts, str]]] = (
         Harm.LIVELIHOOD,
         Counts.IN_TROUBLE,
         """
-        工资 农民工 供暖 供水 供电 低保 养老金 养老保险 社保 医保 公积金 入学 入园 学位 安置房 安置费 过渡费 征地款
-        征收款 抚恤 补贴 补助 工伤 退休金 自来水
+        工资 农民工 供暖 供水 供电 用水 用电 购电 低保 养老金 养老保险 社保 医保 公积金 入学 入园 就读 上小学 学位
+        安置房 安置费 过渡费 征地款 征收款 抚恤 补贴 补助 工伤 退休金 自来水
         """,
     ),
     (
         Harm.PROPERTY,
         Counts.ALWAYS,
         """
-        诈骗 被骗 骗钱 骗取 跑路 烂尾 血汗钱 漏水 渗水 漏雨 开裂 裂缝 强拆 被盗 失窃 砸坏 非法集资 人去楼空 质量问题
-        强买强卖 捆绑销售 乱收费 爆雷
+        诈骗 被骗 骗钱 骗取 跑路 烂尾 血汗钱 漏水 渗水 漏雨 开裂 裂缝 强拆 被盗 失窃 砸坏 非法集资 人去楼空 不退款
+        不退钱 不退费 不予退还 拒不退 质量问题 强买强卖 捆绑销售 乱收费 爆雷
         """,
     ),
     (Harm.PROPERTY, Counts.UNLESS_DENIED, "损失 盗窃 损坏 套路贷"),
@@ -253,7 +253,7 @@ def intent_of(points: dict[Intent, int], subject: str, text: str) -> Intent:
         return Intent.THANKS
     if subject.endswith(_QUESTION_MARKS):
         points[Intent.QUESTION] = points.get(Intent.QUESTION, 0) + _QUESTION_BY_FORM
-    if declared := _DECLARED.get(subject[:2]):
+    if declared := _declared(subject):
         points[declared] = points.get(declared, 0) + _DECLARED_BY_FIRST_WORD
     best = max(points, key=lambda intent: (points[intent], -intent)) if points else Intent.NONE
     if points.get(best, 0) < _SURE and _SUBJECT_TROUBLE.search(subject):
@@ -265,12 +265,17 @@ def other_words(intent: Intent, subject: str, text: str) -> list[str]:
     """What says so where no word of an intent does: the form of the subject, or the words of thanking."""
     if intent is Intent.THANKS:
         return _thanks(subject, text)
-    if _DECLARED.get(subject[:2]) is intent:
-        return [subject[:2]]
+    if _declared(subject) is intent:
+        return [subject[:2] if subject[:2] in _DECLARED else subject[:1]]
     if intent is Intent.QUESTION:
         return [subject[-1:]]
     found = _SUBJECT_TROUBLE.search(subject) if intent is Intent.COMPLAINT else None
     return [found[0]] if found else []
+
+
+def _declared(subject: str) -> Intent | None:
+    """The intent that the first word of a subject declares."""
+    return _DECLARED.get(subject[:2]) or (Intent.HELP if subject.startswith("请") else None)
 
 
 def _thanks(subject: str, text: str) -> list[str]:

@@ -92,7 +92,7 @@ class Reader:
         return Reading(
             terms_of_tidy(subject, text),
             best_topic(topics, topics),
-            place_names.most_certain(mentions) or place_names.by_pattern(subject) or place_names.by_pattern(text),
+            place_names.most_certain(mentions) or place_names.of_post_by_pattern(subject, text),
             intent,
             # Who thanks for what went well tells of a harm that is over.
             Harm.NONE if intent is Intent.THANKS else Harm(harm),

@@ -98,7 +98,7 @@ _STARTS: Final = re.compile("[\\d一二两三四五六七八九十大前去今�
 _CLOCK: Final = re.compile(
     rf"""\s?的?\s?(?P<part>{_PART})?\s?
     (?:
-        (?P<h>{_N})(?:点|时(?!候|间|代|常|段|刻|不|尚|装))(?:钟|整|(?P<quarter>半|一刻|三刻)|(?P<mi>\d{{1,2}}|[零〇]?{_N})分?)?
+        (?P<h>{_N})(?:点|时(?!候|间|代|常|段|刻|不|尚|装))(?:钟|整|(?P<quarter>半|一刻|三刻)|(?P<mi>\d{{2}}|[零〇]?{_N}(?=分)|[零〇]?[一二三四五六七八九十]{{1,3}})分?)?
       | (?P<h2>\d{{1,2}})[:：](?P<mi2>\d\d)(?:[:：]\d\d)?(?!\d)
     )?""",
     re.VERBOSE,
@@ -117,7 +117,7 @@ _RECURRING: Final = re.compile(
     rf"|每逢周末|每个?月{_N}[日号]|每年{_N}月(?:份)?(?:{_N}[日号])?|每个?工作日))"
     rf"(?P<times>(?:[，,]?(?:从|的|在|基本|都是?|几乎){{0,2}}(?:{_PART})?\s?{_N}(?:点|时(?!候|间|代|常|段))(?:钟|半|{_N}分?)?"
     rf"|的?(?:{_PART}|半夜|深夜)(?!饭|餐))?"
-    rf"(?:(?:一直)?(?:到|至|[-—~～]+)(?:第二天|次日)?(?:{_PART}|半夜)?\s?{_N}(?:点|时(?!候|间))(?:钟|半|{_N}分?)?)?)"
+    rf"(?:(?:一直)?(?:到|至|[-—~～]+)(?:第二天|次日)?(?:{_PART}|半夜)?\s?{_N}(?:点|时(?!候|间))(?:钟|半|{_N}分|\d{{2}}(?!\d))?)?)"
 )
 
 
@@ -131,6 +131,7 @@ def times_in(text: str, published: datetime | None, zone: tzinfo) -> list[TimeMe
     found: list[TimeMention] = []
     end = 0
     year: int | None = None
+    bare = -1
     for start in _STARTS.finditer(text):
         at = start.start()
         if at < end:
@@ -143,10 +144,12 @@ def times_in(text: str, published: datetime | None, zone: tzinfo) -> list[TimeMe
             end, interval = _resolve(text, match, now)
             if interval is None:
                 continue
-            if match["m3"] and year not in (None, interval[0].year):
+            if match["m3"] and (year not in (None, interval[0].year) or at <= bare):
                 continue  # of the year that was told before, or of the nearest
             if match["m1"] or match["m2"]:
                 year = interval[0].year
+            elif match["y2"]:
+                bare = end + 1  # a month right behind it is of that year: 2004年，11月
             first, last = (moment.replace(tzinfo=zone) for moment in interval)
             found.append(TimeMention(at, text[at:end].strip(), first, last))
     return found
