@@ -21,35 +21,38 @@ from huiyin_chassis.store import Tx
 
 from huiyin_casework import offices
 from huiyin_casework.config import CaseworkSettings
+from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer
-from huiyin_casework.service.policies import check_clocks
+from huiyin_casework.service.policies import CHECKS
 from huiyin_casework.store import MIGRATIONS, CaseworkStore
 from huiyin_casework.worker.following import Following
 from huiyin_casework.worker.forgetting import Forgetting
+from huiyin_casework.worker.indexing import Indexing
 from huiyin_casework.worker.keeping_time import KeepingTime
 from huiyin_casework.worker.listing import Listing
 from huiyin_casework.worker.sending import Sending
 
-_CLOCKS = Path(__file__).parent / "data" / "clocks.yaml"
+_DATA = Path(__file__).parent / "data"
 
 
 async def wire(settings: CaseworkSettings) -> tuple[Server, dict[str, Worker], CaseworkStore]:
     """The server, its background loops and its open store."""
     store = CaseworkStore(settings.database_url)
     await store.open()
-    policies = Policies({"clocks": check_clocks})
+    policies = Policies(CHECKS)
 
     def seed(tx: Tx) -> None:
-        policies.seed(tx, "clocks", _CLOCKS.read_text("utf-8"))
+        for kind in CHECKS:
+            policies.seed(tx, kind, (_DATA / f"{kind}.yaml").read_text("utf-8"))
         offices.seed(tx)
 
     await store.write(seed)
     signer = Signer("casework", settings.key_file)
     collector = CollectorServiceStub(client.connect(settings.collector_address))
     analyzer = AnalyzerServiceStub(client.connect(settings.analyzer_address))
-    feed, rules = Feed(store), Rules(policies)
+    feed, rules, answers = Feed(store), Rules(policies), AnswerSearch()
     following = Following(rules)
     consumer = Consumer(
         store,
@@ -63,13 +66,17 @@ async def wire(settings: CaseworkSettings) -> tuple[Server, dict[str, Worker], C
     service = Service(
         casework_service_pb2.DESCRIPTOR.services_by_name["CaseworkService"],
         add_CaseworkServiceServicer_to_server,
-        CaseworkServicer(store, feed, policies, rules, Secrets(settings.secrets)),
+        CaseworkServicer(store, feed, policies, rules, Secrets(settings.secrets), answers),
+    )
+    forgetting = Forgetting(
+        store, feed, rules, following, feed_days=settings.feed_days, answer_days=settings.answer_days
     )
     workers: dict[str, Worker] = {
         "events": consumer.run,
         "outbox": Dispatcher(store, Sending(collector, analyzer, signer).handlers).run,
         "clocks": KeepingTime(store, rules).run,
-        "forgetting": Forgetting(store, feed, rules, following, settings.feed_days).run,
+        "forgetting": forgetting.run,
+        "answers": Indexing(store, answers).run,
     }
     return Server("casework", settings, [service]), workers, store
 

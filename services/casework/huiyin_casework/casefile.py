@@ -471,6 +471,8 @@ def new_inquiry(
         "answer_time": 0,
         "drill": False,
         "receipt_hash": None,
+        "public_consent": False,
+        "follows": "",
         "revision": 0,
         **fields,
     }

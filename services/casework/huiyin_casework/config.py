@@ -37,6 +37,12 @@ class CaseworkSettings(ProcessSettings):
         Path("var/casework/secrets"),
         "Folder of the keys of receipts and contacts; made when missing, shared by replicas.",
     )
+    answer_days: int = setting(
+        "HUIYIN_ANSWER_DAYS",
+        3650,
+        "Days that answers of the past are offered; imported ones are destroyed then.",
+        parse=_at_least_one,
+    )
     feed_days: int = setting(
         "HUIYIN_FEED_DAYS", 90, "Days that changes are kept for those who follow the feed.", parse=_at_least_one
     )

@@ -147,6 +147,7 @@ def _row(unit: unit_pb2.Unit) -> dict[str, Any]:
         "parent": unit.parent.removeprefix("units/"),
         "kind": unit.kind,
         "desk": unit.desk,
+        "contact": unit.contact,
         "places": json.dumps([name.removeprefix("places/") for name in unit.places], ensure_ascii=False),
         "topics": json.dumps([name.removeprefix("topics/") for name in unit.topics], ensure_ascii=False),
         "working_hours": json.dumps(list(unit.working_hours)),

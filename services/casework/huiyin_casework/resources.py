@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2, unit_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, reply_pb2, task_pb2, unit_pb2
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
@@ -100,11 +100,13 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         answer_time=time(row["answer_time"]),
         drill=row["drill"],
         revision=row["revision"],
+        public_consent=row["public_consent"],
+        follows=named("inquiries", row["follows"]),
     )
 
 
-def reply(row: Fields) -> case_pb2.Reply:
-    """A reply."""
+def reply(row: Fields, paragraphs: Sequence[Fields], findings: Sequence[reply_pb2.Finding]) -> case_pb2.Reply:
+    """A reply, with what it says to single authors and what it was told of."""
     return case_pb2.Reply(
         name=f"cases/{row['case_id']}/replies/{row['id']}",
         state=row["state"],
@@ -118,6 +120,13 @@ def reply(row: Fields) -> case_pb2.Reply:
         review_time=time(row["review_time"]),
         approve_time=time(row["approve_time"]),
         publish_time=time(row["publish_time"]),
+        version=row["version"],
+        findings=findings,
+        paragraphs=(
+            reply_pb2.ReplyParagraph(inquiry=f"inquiries/{each['inquiry_id']}", text=each["text"])
+            for each in paragraphs
+        ),
+        overridden=row["overridden"],
     )
 
 
@@ -200,6 +209,7 @@ def unit(row: Fields, members: Sequence[Fields]) -> unit_pb2.Unit:
         parent=named("units", row["parent"]),
         kind=row["kind"],
         desk=row["desk"],
+        contact=row["contact"],
         places=(f"places/{path}" for path in json.loads(row["places"])),
         topics=(f"topics/{path}" for path in json.loads(row["topics"])),
         members=(

@@ -12,7 +12,7 @@ from typing import Any
 
 from huiyin_chassis.bulk import insert_many, update_many
 from huiyin_chassis.store import Store
-from huiyin_chassis.tables import define_tables
+from huiyin_chassis.tables import Id, define_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -139,11 +139,20 @@ INQUIRIES = Table(
     _time("answer_time"),
     Column("drill", Boolean, nullable=False),
     Column("receipt_hash", LargeBinary, unique=True),
+    Column("public_consent", Boolean, nullable=False),
+    # The answered inquiry that it follows up on, "" for a first one.
+    _text("follows"),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),
     Index("inquiries_by_receipt_time", "receive_time"),
     Index("inquiries_by_external_id", "external_id"),
+    Index(
+        "inquiries_following_up",
+        "follows",
+        sqlite_where=text("follows <> ''"),
+        postgresql_where=text("follows <> ''"),
+    ),
 )
 
 CLOCKS = Table(
@@ -220,7 +229,60 @@ REPLIES = Table(
     _time("review_time"),
     _time("approve_time"),
     _time("publish_time"),
+    # Which draft of its case it is, from 1.
+    Column("version", Integer, nullable=False),
+    # JSON list of findings, without words: those stand in the texts that they point into.
+    _text("findings"),
+    Column("overridden", Boolean, nullable=False),
     Index("replies_by_case", "case_id", "create_time"),
+)
+
+PARAGRAPHS = Table(
+    "paragraphs",
+    METADATA,
+    # What a reply says to the author of one inquiry alone.
+    Column("reply_id", Text, primary_key=True),
+    Column("inquiry_id", Text, primary_key=True),
+    _text("case_id"),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+    Index("paragraphs_by_case", "case_id"),
+)
+
+PUBLICATIONS = Table(
+    "publications",
+    METADATA,
+    # A reply that everybody may read: its id, and what it answers, an inquiry's masked text or a summary.
+    Column("id", Text, primary_key=True),
+    _text("case_id"),
+    _text("inquiry_id"),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+    _time("publish_time"),
+    Index("publications_by_time", "publish_time", "id"),
+    Index("publications_by_case", "case_id"),
+)
+
+ANSWERS = Table(
+    "answers",
+    METADATA,
+    # A row that changes gets a new number, by which the index of each process learns of it.
+    Column("number", Id, primary_key=True),
+    Column("id", Text, nullable=False, unique=True),
+    # A reply of ours, whose texts stand where they belong; "" for what was imported, whose texts stand here.
+    _text("reply_id"),
+    _text("case_id"),
+    _text("source"),
+    _text("external_id"),
+    _text("subject"),
+    _text("question"),
+    _text("text"),
+    _text("unit"),
+    _time("publish_time"),
+    _time("create_time"),
+    Index("answers_by_case", "case_id"),
+    Index("answers_by_time", "create_time"),
+    sqlite_autoincrement=True,
 )
 
 ENTRIES = Table(
@@ -280,6 +342,7 @@ UNITS = Table(
     _text("parent"),
     _text("kind"),
     Column("desk", Boolean, nullable=False),
+    _text("contact"),
     # JSON lists of paths.
     _text("places"),
     _text("topics"),

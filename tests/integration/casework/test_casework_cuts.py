@@ -23,6 +23,7 @@ from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
 from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import (
+    ANSWERS,
     ASSIGNMENTS,
     CASES,
     CLOCKS,
@@ -164,7 +165,7 @@ class Desk:
             take(Handling(tx, self.rules, PEOPLE[who], f"cases/{case.id}", ""))
 
     def _empty(self, tx: Tx) -> None:
-        for table in (EVENTS, CASES, INQUIRIES, CLOCKS, ENTRIES, REPLIES, TASKS, ASSIGNMENTS, CHANGES, OUTBOX):
+        for table in (EVENTS, CASES, INQUIRIES, CLOCKS, ENTRIES, REPLIES, ANSWERS, TASKS, ASSIGNMENTS, CHANGES, OUTBOX):
             tx.execute(delete(table))
         self.seed(tx)
         seed(tx)

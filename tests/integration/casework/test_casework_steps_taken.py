@@ -101,7 +101,7 @@ def test_contacts_are_destroyed_when_the_time_for_feedback_is_over(run: Run) -> 
         from huiyin_chassis.policies import Policies
 
         rules = Rules(Policies({"clocks": check_clocks}))
-        forgetting = Forgetting(office.store, Feed(office.store), rules, Following(rules), feed_days=90)
+        forgetting = Forgetting(office.store, Feed(office.store), rules, Following(rules), feed_days=90, answer_days=90)
         count = select(func.count()).select_from(CONTACTS)
 
         async def contacts() -> int:

@@ -18,6 +18,7 @@ from huiyin_casework.model.checks import (
     name_addressed,
     parse_checks,
     says_nothing,
+    without_name,
 )
 from huiyin_casework.model.points import Asked, points
 
@@ -142,6 +143,12 @@ def test_a_point_that_many_raise_is_told_once() -> None:
 def test_the_name_that_a_reply_begins_with(text: str, name: str) -> None:
     found = name_addressed(text)
     assert (text[slice(*found)] if found else "") == name
+    assert not name or name not in without_name(text)
+
+
+def test_without_the_name_nothing_else_is_lost() -> None:
+    assert without_name("网友“山里人”您好！已修好。") == "网友您好！已修好。"
+    assert without_name("网友您好！“山里人”饭店已整改。") == "网友您好！“山里人”饭店已整改。"
 
 
 def test_nothing_but_courtesies_and_passing_on_says_nothing() -> None:

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, Final
 
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
+from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from huiyin_chassis.ids import derived_id
+from sqlalchemy import func, select
 
+from huiyin_casework import examining, pastanswers
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model import chain
+from huiyin_casework.model.checks import Finding, Severity, name_addressed
 from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import (
     SameAuthor,
@@ -18,18 +24,22 @@ from huiyin_casework.model.steps import (
     Step,
     check_reviewer,
 )
-from huiyin_casework.store import NO_DEADLINE, Fields
+from huiyin_casework.personal import personal_spans
+from huiyin_casework.store import NO_DEADLINE, PARAGRAPHS, PUBLICATIONS, REPLIES, Fields
 from huiyin_casework.timekeeping import MET
+
+_NO_PARAGRAPHS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
 class ReplySteps(StepWork):
     """What is done with the reply of a case."""
 
-    def draft(self, text: str) -> case_pb2.Case:
-        """The lead unit writes a reply."""
-        if not text.strip():
-            raise InvalidArgument("text", "is empty; write the answer", "REQUIRED")
+    def draft(
+        self, text: str, paragraphs: Mapping[str, str] = _NO_PARAGRAPHS, findings: Sequence[Finding] = ()
+    ) -> case_pb2.Case:
+        """The lead unit writes a reply, with paragraphs for single inquiries (by id, masked), as it was looked over."""
         state = self._advance(Step.DRAFT)
+        self._check_paragraphs(paragraphs)
         before = self._reply(optional=True)
         if before is not None and before["state"] != case_pb2.Reply.STATE_RETURNED:
             self._files.replies.change(before, state=case_pb2.Reply.STATE_RETURNED)
@@ -50,14 +60,18 @@ class ReplySteps(StepWork):
                 "review_time": 0,
                 "approve_time": 0,
                 "publish_time": 0,
+                "version": self._next_version(),
+                "findings": examining.packed(findings),
+                "overridden": False,
             }
         )
-        details: dict[str, object] = {"reply": reply["id"]}
+        details: dict[str, object] = {"reply": reply["id"], "version": reply["version"], "findings": len(findings)}
         self._files.record(self._case, "case.drafted", self._actor, details, text=text, salt=salt)
+        self._add_paragraphs(reply, paragraphs)
         return self._done(state, "case.drafted", reply_id=reply["id"])
 
-    def review(self, decision: case_pb2.Decision.ValueType, note: str) -> case_pb2.Case:
-        """Someone other than its author passes the reply or sends it back."""
+    def review(self, decision: case_pb2.Decision.ValueType, note: str, *, override: bool = False) -> case_pb2.Case:
+        """Someone other than its author passes the reply or sends it back. What blocks it is overridden with a note."""
         passes = self._decided(decision, note)
         state = self._advance(Step.PASS_REVIEW if passes else Step.RETURN_REVIEW)
         reply = self._reply()
@@ -66,7 +80,12 @@ class ReplySteps(StepWork):
         except SameAuthor as error:
             raise FailedPrecondition("SAME_AUTHOR", str(error)) from error
         values = {"reviewer": self._actor, "review_time": self._tx.now_us, "note": note}
-        return self._judged(state, reply, passes, "case.reviewed", case_pb2.Reply.STATE_REVIEWED, values, note)
+        details: dict[str, object] = {}
+        if passes and (blocking := _blocking(reply, override, note)):
+            values["overridden"] = True
+            details["overridden"] = blocking
+        passed = case_pb2.Reply.STATE_REVIEWED
+        return self._judged(state, reply, passes, "case.reviewed", passed, values, note, details)
 
     def approve(self, decision: case_pb2.Decision.ValueType, note: str) -> case_pb2.Case:
         """Approves the reply or sends it back."""
@@ -81,10 +100,14 @@ class ReplySteps(StepWork):
         details: dict[str, object] = {} if absent is None else {"standing_in_for": absent}
         return self._judged(state, reply, passes, "case.approved", approved, values, note, details)
 
-    def publish(self) -> case_pb2.Case:
-        """Publishes the approved reply to every inquiry that waits for it, along its return path."""
+    def publish(self, public_inquiry: str = "", public_summary: str = "") -> case_pb2.Case:
+        """Publishes the approved reply to every inquiry that waits for it, along its return path.
+
+        With an inquiry or a summary it becomes public too, once it has passed the gate.
+        """
         state = self._advance(Step.PUBLISH)
         reply, now = self._reply(), self._tx.now_us
+        public = self._pass_gate(reply, public_inquiry, public_summary)
         self._files.replies.change(reply, state=case_pb2.Reply.STATE_PUBLISHED, publish_time=now)
         answered = 0
         self._files.clocks.end_kinds(self._case["id"], [Kind.ANSWER, Kind.FIRST_INFORMATION], MET)
@@ -105,7 +128,13 @@ class ReplySteps(StepWork):
                     reply_id=f"cases/{self._case['id']}/replies/{reply['id']}",
                 )
         details: dict[str, object] = {"reply": reply["id"], "unit": reply["unit"], "inquiries": answered}
+        if public is not None:
+            details["public"] = public["inquiry_id"] or "summary"
         self._files.record(self._case, "case.published", self._actor, details, text=reply["text"], salt=reply["salt"])
+        if public is not None:
+            self._make_public(public)
+        if not self._case["drill"]:
+            pastanswers.remember(self._tx, reply)
         return self._done(state, "case.published", publish_time=now, deadline=NO_DEADLINE)
 
     def _reply(self, *, optional: bool = False) -> Any:
@@ -125,9 +154,123 @@ class ReplySteps(StepWork):
         passed: case_pb2.Reply.State.ValueType,
         values: Fields,
         note: str,
-        details: dict[str, object] | None = None,
+        details: dict[str, object],
     ) -> case_pb2.Case:
         kind = kind if passes else "case.returned"
         self._files.replies.change(reply, state=passed if passes else case_pb2.Reply.STATE_RETURNED, **values)
-        self._files.record_with_note(self._case, kind, self._actor, {"reply": reply["id"], **(details or {})}, note)
+        self._files.record_with_note(self._case, kind, self._actor, {"reply": reply["id"], **details}, note)
         return self._done(state, kind)
+
+    # Drafts
+
+    def _next_version(self) -> int:
+        count = select(func.count()).select_from(REPLIES).where(REPLIES.c.case_id == self._case["id"])
+        return int(self._tx.execute(count).scalar_one()) + 1
+
+    def _check_paragraphs(self, paragraphs: Mapping[str, str]) -> None:
+        if not paragraphs:
+            return
+        waiting = {
+            row["id"]
+            for row in self._files.load_inquiries_of(self._case["id"])
+            if row["state"] != inquiry_pb2.Inquiry.STATE_ANSWERED
+        }
+        for index, inquiry in enumerate(paragraphs):
+            if inquiry not in waiting:
+                raise InvalidArgument(
+                    f"paragraphs[{index}].inquiry",
+                    f"inquiries/{inquiry} is none that waits for the answer of this case; leave its paragraph out",
+                    "INQUIRY_UNKNOWN",
+                )
+
+    def _add_paragraphs(self, reply: Fields, paragraphs: Mapping[str, str]) -> None:
+        rows = [
+            {
+                "reply_id": reply["id"],
+                "inquiry_id": inquiry,
+                "case_id": self._case["id"],
+                "text": text,
+                "salt": os.urandom(chain.SALT_BYTES),
+            }
+            for inquiry, text in paragraphs.items()
+        ]
+        insert_many(self._tx.connection, PARAGRAPHS, rows)
+        for row in rows:
+            details: dict[str, object] = {"paragraph": f"{row['reply_id']}/{row['inquiry_id']}"}
+            self._files.record(
+                self._case, "case.paragraph_drafted", self._actor, details, text=row["text"], salt=row["salt"]
+            )
+
+    # The public
+
+    def _pass_gate(self, reply: Fields, inquiry_name: str, summary: str) -> Fields | None:
+        """What becomes public beside the answer: an inquiry whose author consented, or a summary; or nothing."""
+        summary = summary.strip()
+        if not inquiry_name and not summary:
+            return None
+        if inquiry_name and summary:
+            raise InvalidArgument("public_summary", "is not given together with public_inquiry; choose one")
+        if self._case["drill"]:
+            raise FailedPrecondition("DRILL", "the answer of a rehearsal never becomes public; publish it without")
+        if personal_spans(reply["text"]) or name_addressed(reply["text"]):
+            raise FailedPrecondition(
+                "PERSONAL_DATA",
+                "the answer holds what identifies somebody, so it may not become public; draft it anew without, "
+                "or publish it to its authors alone",
+            )
+        if summary and personal_spans(summary):
+            raise InvalidArgument("public_summary", "holds what identifies somebody; leave it out", "PERSONAL_DATA")
+        inquiry = inquiry_name.removeprefix("inquiries/")
+        if inquiry:
+            self._check_consent(inquiry)
+        return {
+            "id": reply["id"],
+            "case_id": self._case["id"],
+            "inquiry_id": inquiry,
+            "text": summary,
+            "salt": os.urandom(chain.SALT_BYTES) if summary else b"",
+            "publish_time": self._tx.now_us,
+        }
+
+    def _check_consent(self, inquiry_id: str) -> None:
+        inquiry = self._files.inquiries.find(self._tx.connection, inquiry_id)
+        if inquiry is None or inquiry["case_id"] != self._case["id"] or not inquiry["text"]:
+            raise InvalidArgument(
+                "public_inquiry",
+                "is no inquiry of this case whose text is kept; name one, or write a public_summary",
+                "INQUIRY_UNKNOWN",
+            )
+        if not inquiry["public_consent"] and inquiry["channel"] != inquiry_pb2.Inquiry.CHANNEL_BOARD:
+            raise FailedPrecondition(
+                "NO_CONSENT",
+                f"the author of inquiries/{inquiry_id} has not agreed that the text becomes public; "
+                "write a public_summary instead",
+            )
+
+    def _make_public(self, row: Fields) -> None:
+        insert_many(self._tx.connection, PUBLICATIONS, [row])
+        if row["text"]:
+            details: dict[str, object] = {"publication": row["id"]}
+            self._files.record(
+                self._case, "case.summary_published", self._actor, details, text=row["text"], salt=row["salt"]
+            )
+
+
+def _blocking(reply: Fields, override: bool, note: str) -> list[str]:
+    """The kinds of findings that block a reply and are overridden. Raises FailedPrecondition where they are not."""
+    blocking = [each for each in examining.unpacked(reply["findings"]) if each.severity == Severity.BLOCKING]
+    kinds = sorted({each.kind.value for each in blocking})
+    if not kinds:
+        return []
+    if not override:
+        told = "; ".join(dict.fromkeys(f"{each.kind} ({each.why})" for each in blocking))
+        raise FailedPrecondition(
+            "REPLY_BLOCKED",
+            f"this reply does not pass review: {told}. Return it, or pass it with override_findings and a note",
+            findings=",".join(kinds),
+        )
+    if not note.strip():
+        raise InvalidArgument(
+            "note", "is required when findings are overridden; say why the reply may pass", "REQUIRED"
+        )
+    return kinds

@@ -11,6 +11,26 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "answers",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("external_id", sa.Text(), nullable=False),
+        sa.Column("subject", sa.Text(), nullable=False),
+        sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("id"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("answers_by_case", "answers", ["case_id"], unique=False)
+    op.create_index("answers_by_time", "answers", ["create_time"], unique=False)
+    op.create_table(
         "assignments",
         sa.Column("case_id", sa.Text(), nullable=False),
         sa.Column("unit_id", sa.Text(), nullable=False),
@@ -190,6 +210,8 @@ def upgrade() -> None:
         sa.Column("answer_time", sa.BigInteger(), nullable=False),
         sa.Column("drill", sa.Boolean(), nullable=False),
         sa.Column("receipt_hash", sa.LargeBinary(), nullable=True),
+        sa.Column("public_consent", sa.Boolean(), nullable=False),
+        sa.Column("follows", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("post"),
@@ -199,6 +221,14 @@ def upgrade() -> None:
     op.create_index("inquiries_by_deadline", "inquiries", ["deadline", "id"], unique=False)
     op.create_index("inquiries_by_external_id", "inquiries", ["external_id"], unique=False)
     op.create_index("inquiries_by_receipt_time", "inquiries", ["receive_time"], unique=False)
+    op.create_index(
+        "inquiries_following_up",
+        "inquiries",
+        ["follows"],
+        unique=False,
+        sqlite_where=sa.text("follows <> ''"),
+        postgresql_where=sa.text("follows <> ''"),
+    )
     op.create_table(
         "members",
         sa.Column("unit_id", sa.Text(), nullable=False),
@@ -251,6 +281,16 @@ def upgrade() -> None:
         postgresql_where=sa.text("attempts > 0"),
     )
     op.create_table(
+        "paragraphs",
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("reply_id", "inquiry_id"),
+    )
+    op.create_index("paragraphs_by_case", "paragraphs", ["case_id"], unique=False)
+    op.create_table(
         "parked_changes",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("consumer", sa.Text(), nullable=False),
@@ -276,6 +316,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "version"),
     )
     op.create_table(
+        "publications",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("publications_by_case", "publications", ["case_id"], unique=False)
+    op.create_index("publications_by_time", "publications", ["publish_time", "id"], unique=False)
+    op.create_table(
         "replies",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("case_id", sa.Text(), nullable=False),
@@ -291,6 +343,9 @@ def upgrade() -> None:
         sa.Column("review_time", sa.BigInteger(), nullable=False),
         sa.Column("approve_time", sa.BigInteger(), nullable=False),
         sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("findings", sa.Text(), nullable=False),
+        sa.Column("overridden", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("replies_by_case", "replies", ["case_id", "create_time"], unique=False)
@@ -335,6 +390,7 @@ def upgrade() -> None:
         sa.Column("parent", sa.Text(), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("desk", sa.Boolean(), nullable=False),
+        sa.Column("contact", sa.Text(), nullable=False),
         sa.Column("places", sa.Text(), nullable=False),
         sa.Column("topics", sa.Text(), nullable=False),
         sa.Column("working_hours", sa.Text(), nullable=False),

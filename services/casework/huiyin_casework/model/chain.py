@@ -117,12 +117,15 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
 
 
 Texts = Mapping[tuple[str, str], tuple[bytes, str]]
-"""Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("note", the entry's number)."""
+"""Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("paragraph", reply/inquiry),
+("publication", id), ("note", the entry's number)."""
 
 _ABOUT: Mapping[str, str] = {
     "case.inquiry_joined": "inquiry",
     "case.inquiry_edited": "inquiry",
     "case.drafted": "reply",
+    "case.paragraph_drafted": "paragraph",
+    "case.summary_published": "publication",
     "case.published": "reply",
 }
 """What the text of a step's entry is, and where its details name it; of every other step, a note."""

@@ -323,6 +323,14 @@ def name_addressed(text: str) -> tuple[int, int] | None:
     return match.span("name")
 
 
+def without_name(text: str) -> str:
+    """A text without the name that it begins by addressing, and without the quotation marks around it."""
+    span = name_addressed(text)
+    if span is None:
+        return text
+    return text[: span[0]].rstrip("“\"‘'「『") + text[span[1] :].lstrip("”\"’'」』")
+
+
 def says_nothing(text: str) -> bool:
     """Whether a text holds nothing but greetings, thanks, and that it was received or passed on."""
     return all(

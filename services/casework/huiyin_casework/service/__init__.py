@@ -6,14 +6,18 @@ from huiyin.casework.v1 import casework_service_pb2_grpc
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.policies import Policies
 
+from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.policies import PolicyMethods
+from huiyin_casework.service.publications import PublicationMethods
 from huiyin_casework.service.replies import ReplyMethods
 from huiyin_casework.service.tasks import TaskMethods
+from huiyin_casework.service.templates import TemplateMethods
 from huiyin_casework.service.units import UnitMethods
 from huiyin_casework.store import CaseworkStore
 
@@ -23,6 +27,9 @@ class CaseworkServicer(
     CaseMethods,
     ReplyMethods,
     ClockMethods,
+    TemplateMethods,
+    AnswerMethods,
+    PublicationMethods,
     TaskMethods,
     UnitMethods,
     PolicyMethods,
@@ -30,9 +37,18 @@ class CaseworkServicer(
 ):
     """Every method of the contract."""
 
-    def __init__(self, store: CaseworkStore, feed: Feed, policies: Policies, rules: Rules, secrets: Secrets) -> None:
+    def __init__(
+        self,
+        store: CaseworkStore,
+        feed: Feed,
+        policies: Policies,
+        rules: Rules,
+        secrets: Secrets,
+        answers: AnswerSearch,
+    ) -> None:
         self._store = store
         self._feed = feed
         self._policies = policies
         self._rules = rules
         self._secrets = secrets
+        self._answers = answers

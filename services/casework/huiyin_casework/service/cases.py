@@ -29,7 +29,17 @@ from huiyin_casework.model import chain
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.service.scope import assisting_units, cases, scope, visible_case
-from huiyin_casework.store import ASSIGNMENTS, CASES, ENTRIES, INQUIRIES, NOTES, REPLIES, CaseworkStore
+from huiyin_casework.store import (
+    ASSIGNMENTS,
+    CASES,
+    ENTRIES,
+    INQUIRIES,
+    NOTES,
+    PARAGRAPHS,
+    PUBLICATIONS,
+    REPLIES,
+    CaseworkStore,
+)
 
 _CASE_FIELDS: dict[str, Compare] = {
     "state": enum_field(CASES.c.state, case_pb2.Case.State, "STATE_"),
@@ -184,7 +194,14 @@ def _entries(case_id: str) -> Select[Any]:
 def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
     """The texts of a case that are kept, by what their entries say of them."""
     kept: dict[tuple[str, str], tuple[bytes, str]] = {}
-    for kind, table, key in (("inquiry", INQUIRIES, "id"), ("reply", REPLIES, "id"), ("note", NOTES, "number")):
+    for kind, table, key in (
+        ("inquiry", INQUIRIES, "id"),
+        ("reply", REPLIES, "id"),
+        ("publication", PUBLICATIONS, "id"),
+        ("note", NOTES, "number"),
+    ):
         query = select(table.c[key], table.c.salt, table.c.text).where(table.c.case_id == case_id)
         kept |= {(kind, str(name)): (salt, text) for name, salt, text in connection.execute(query)}
+    for row in connection.execute(select(PARAGRAPHS).where(PARAGRAPHS.c.case_id == case_id)):
+        kept["paragraph", f"{row.reply_id}/{row.inquiry_id}"] = (row.salt, row.text)
     return kept

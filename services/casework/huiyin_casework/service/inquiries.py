@@ -7,7 +7,7 @@ from typing import Any
 from huiyin.casework.v1 import case_pb2, inquiry_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin_chassis.clock import micros_to_timestamp
-from huiyin_chassis.errors import InvalidArgument, NotFound, PermissionDenied
+from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.filters import (
     Compare,
     boolean_field,
@@ -24,15 +24,18 @@ from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page, total
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import ColumnElement, Connection, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select
 
 from huiyin_casework import resources
-from huiyin_casework.casefile import CREATE_POST, INBOX, CaseFiles, new_inquiry
+from huiyin_casework.casefile import CREATE_POST, INBOX, SYSTEM, CaseFiles, new_inquiry
+from huiyin_casework.handling import Handling
 from huiyin_casework.model import receipts
+from huiyin_casework.model.steps import OPEN_STATES, State
+from huiyin_casework.resources import state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.scope import reach, scope
-from huiyin_casework.store import CONTACTS, INQUIRIES, REPLIES, UNITS, CaseworkStore, Fields
+from huiyin_casework.store import CONTACTS, INQUIRIES, PARAGRAPHS, REPLIES, UNITS, CaseworkStore, Fields
 
 _INQUIRY_FIELDS: dict[str, Compare] = {
     "case": name_field(INQUIRIES.c.case_id, "cases"),
@@ -79,7 +82,10 @@ class InquiryMethods:
         # What is remembered for a repetition holds no secret: masked texts, no contact, and no receipt, which is made
         # from the id each time.
         masked = inquiry_pb2.SubmitInquiryRequest(
-            subject=mask_text(request.subject), text=mask_text(request.text), channel=channel
+            subject=mask_text(request.subject),
+            text=mask_text(request.text),
+            channel=channel,
+            public_consent=request.public_consent,
         )
         response = await self._store.write_once(
             request.request_id,
@@ -118,6 +124,7 @@ class InquiryMethods:
                 external_id=inquiry_id,
                 return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
                 receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
+                public_consent=masked.public_consent,
             )
         )
         files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
@@ -147,12 +154,14 @@ class InquiryMethods:
         def read(connection: Connection) -> inquiry_pb2.LookupReceiptResponse:
             row = connection.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == hashed)).one_or_none()
             if row is None:
-                raise NotFound("receipt", "no inquiry has this receipt; check it letter by letter", "RECEIPT_UNKNOWN")
+                raise _unknown_receipt()
             answers = []
             if row.state == inquiry_pb2.Inquiry.STATE_ANSWERED:
+                own = (PARAGRAPHS.c.reply_id == REPLIES.c.id) & (PARAGRAPHS.c.inquiry_id == row.id)
                 query = (
-                    select(REPLIES, UNITS.c.display_name)
+                    select(REPLIES, UNITS.c.display_name, UNITS.c.contact, PARAGRAPHS.c.text.label("paragraph"))
                     .join(UNITS, UNITS.c.id == REPLIES.c.unit, isouter=True)
+                    .join(PARAGRAPHS, own, isouter=True)
                     .where(REPLIES.c.case_id == row.case_id, REPLIES.c.state == case_pb2.Reply.STATE_PUBLISHED)
                 )
                 answers = [
@@ -160,6 +169,8 @@ class InquiryMethods:
                         text=reply.text,
                         unit_display_name=reply.display_name or reply.unit,
                         publish_time=micros_to_timestamp(reply.publish_time),
+                        paragraph=reply.paragraph or "",
+                        unit_contact=reply.contact or "",
                     )
                     for reply in connection.execute(query.order_by(REPLIES.c.publish_time.desc()))
                 ]
@@ -176,6 +187,89 @@ class InquiryMethods:
             )
 
         return await self._store.read(read)
+
+    async def FollowUpReceipt(
+        self, request: inquiry_pb2.FollowUpReceiptRequest, context: Any
+    ) -> inquiry_pb2.FollowUpReceiptResponse:
+        """Stores what a citizen still has to say on an answer, and orders it to the unit that answered."""
+        principal = current_principal()
+        if not request.text.strip():
+            raise InvalidArgument("text", "is empty; say what is still asked", "REQUIRED")
+        hashed = receipts.token_hash(request.receipt)
+        key = f"{hashed.hex()}/{request.request_id}"
+        inquiry_id = derived_id("follow-up", key) if request.request_id else uuid7()
+        # Remembered without the receipt, as a submitted inquiry is.
+        masked = inquiry_pb2.FollowUpReceiptRequest(receipt=hashed.hex(), text=mask_text(request.text))
+        response = await self._store.write_once(
+            request.request_id,
+            "FollowUpReceipt",
+            masked,
+            lambda tx: self._follow_up(tx, hashed, inquiry_id, masked.text),
+            inquiry_pb2.FollowUpReceiptResponse,
+            subject=principal.subject,
+        )
+        response.receipt = self._secrets.receipt(inquiry_id)
+        return response
+
+    def _follow_up(
+        self, tx: Tx, receipt_hash: bytes, inquiry_id: str, text: str
+    ) -> inquiry_pb2.FollowUpReceiptResponse:
+        files = CaseFiles(tx, self._rules)
+        answered = tx.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == receipt_hash)).one_or_none()
+        if answered is None:
+            raise _unknown_receipt()
+        known = files.inquiries.find(tx.connection, inquiry_id)
+        if known is None:
+            self._check_answered(tx, answered)
+            known = self._open_follow_up(tx, files, answered, inquiry_id, text)
+        return inquiry_pb2.FollowUpReceiptResponse(
+            receive_time=micros_to_timestamp(known["receive_time"]), deadline=micros_to_timestamp(known["deadline"])
+        )
+
+    @staticmethod
+    def _check_answered(tx: Tx, inquiry: Row[Any]) -> None:
+        if inquiry.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
+            why = "this inquiry waits for its answer; follow up once it is published"
+            raise FailedPrecondition("NOT_ANSWERED", why)
+        waiting = select(INQUIRIES.c.id).where(
+            INQUIRIES.c.follows == inquiry.id, INQUIRIES.c.state != inquiry_pb2.Inquiry.STATE_ANSWERED
+        )
+        if tx.execute(waiting.limit(1)).first() is not None:
+            why = "what you added before waits for its answer; read it with the receipt that you got for it"
+            raise FailedPrecondition("FOLLOW_UP_WAITS", why)
+
+    def _open_follow_up(self, tx: Tx, files: CaseFiles, answered: Row[Any], inquiry_id: str, text: str) -> Fields:
+        """The follow-up in a case of the same event: one in work, or a successor that the unit is ordered to take."""
+        before = files.case(answered.case_id)
+        event = files.event(before["event_id"])
+        assert event is not None, "a case opens for an event that was told of"
+        row = files.inquiries.add(
+            new_inquiry(
+                inquiry_id,
+                subject=answered.subject,
+                text=text,
+                channel=inquiry_pb2.Inquiry.CHANNEL_ONLINE,
+                received=tx.now_us,
+                event_id=event["id"],
+                source=f"sources/{INBOX}",
+                external_id=inquiry_id,
+                return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
+                receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
+                follows=answered.id,
+                drill=answered.drill,
+            )
+        )
+        case, kind = files.case_of(event), "case.inquiry_joined"
+        if case is None or state_of(case) not in OPEN_STATES:
+            case, kind = files.open_case(event, predecessor=case or before), "case.opened"
+        files.add_inquiry(case, row)
+        files.tell(case, kind)
+        files.write()
+        unit = before["lead_unit"]
+        if state_of(case) == State.REGISTERED and tx.execute(select(UNITS.c.id).where(UNITS.c.id == unit)).first():
+            system = Principal(SYSTEM, everywhere=True)
+            Handling(tx, self._rules, system, f"cases/{case['id']}", "").assign(f"units/{unit}", [], "")
+        return row
 
     async def GetInquiry(self, request: inquiry_pb2.GetInquiryRequest, context: Any) -> inquiry_pb2.Inquiry:
         """One inquiry."""
@@ -209,6 +303,10 @@ class InquiryMethods:
             )
 
         return await self._store.read(read)
+
+
+def _unknown_receipt() -> NotFound:
+    return NotFound("receipt", "no inquiry has this receipt; check it letter by letter", "RECEIPT_UNKNOWN")
 
 
 def _inquiries(principal: Principal) -> Select[Any]:

@@ -1,7 +1,8 @@
-"""The clock policy."""
+"""The policies: clocks, checks of replies, templates of replies."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from huiyin.casework.v1 import policy_pb2
@@ -10,7 +11,9 @@ from huiyin_chassis.errors import FieldViolation, InvalidArgument
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 
+from huiyin_casework.model.checks import CheckPolicyError, parse_checks
 from huiyin_casework.model.clocks.policy import PolicyError, parse_policy
+from huiyin_casework.model.templates import TemplateError, parse_templates
 from huiyin_casework.store import CaseworkStore
 
 
@@ -19,19 +22,41 @@ def check_clocks(body: str) -> None:
     try:
         parse_policy(body)
     except PolicyError as error:
-        raise InvalidArgument.of(
-            FieldViolation("policy.body", problem, "POLICY_INVALID") for problem in error.problems
-        ) from error
+        raise _invalid(error.problems) from error
+
+
+def check_replies(body: str) -> None:
+    """The same for the checks of replies."""
+    try:
+        parse_checks(body)
+    except CheckPolicyError as error:
+        raise _invalid(error.problems) from error
+
+
+def check_templates(body: str) -> None:
+    """The same for the templates of replies."""
+    try:
+        parse_templates(body)
+    except TemplateError as error:
+        raise _invalid(error.problems) from error
+
+
+CHECKS = {"clocks": check_clocks, "replies": check_replies, "templates": check_templates}
+"""The policies of casework, each with what finds its mistakes."""
+
+
+def _invalid(problems: Iterable[str]) -> InvalidArgument:
+    return InvalidArgument.of(FieldViolation("policy.body", problem, "POLICY_INVALID") for problem in problems)
 
 
 class PolicyMethods:
-    """What the service does with its policy."""
+    """What the service does with its policies."""
 
     _store: CaseworkStore
     _policies: Policies
 
     async def GetPolicy(self, request: policy_pb2.GetPolicyRequest, context: Any) -> policies_pb2.Policy:
-        """The clock policy, or a version of it."""
+        """A policy in force, or a version of it."""
         return await self._store.read(lambda connection: self._policies.by_name(connection, request.name))
 
     async def ListPolicyVersions(
@@ -50,6 +75,8 @@ class PolicyMethods:
 
 
 def _kind(name: str, field: str) -> str:
-    if name != "policies/clocks":
-        raise InvalidArgument(field, "must be policies/clocks, casework's one policy", "NAME_INVALID")
-    return "clocks"
+    kind = name.removeprefix("policies/")
+    if kind not in CHECKS:
+        known = ", ".join(f"policies/{each}" for each in CHECKS)
+        raise InvalidArgument(field, f"must be one of casework's policies: {known}", "NAME_INVALID")
+    return kind

@@ -13,6 +13,7 @@ from huiyin_chassis.feed import unpack
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 
+from huiyin_casework import pastanswers
 from huiyin_casework.casefile import INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.model.following import (
     Consequence,
@@ -235,6 +236,8 @@ class Following:
         if inquiry["case_id"]:
             files.record(files.case(inquiry["case_id"]), "texts.destroyed", SYSTEM, {"inquiry": inquiry["id"]})
         files.tell_inquiry(inquiry, "inquiry.updated")
+        if inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
+            pastanswers.renew(files.tx, inquiry["case_id"])
         self.destroyed_texts = True
 
 

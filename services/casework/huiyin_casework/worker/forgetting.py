@@ -15,7 +15,7 @@ from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import CASES, CONTACTS, CaseworkStore, chunks
+from huiyin_casework.store import ANSWERS, CASES, CONTACTS, CaseworkStore, chunks
 from huiyin_casework.worker.following import Following
 
 log = structlog.get_logger(__name__)
@@ -27,14 +27,27 @@ _BATCH = 500
 
 
 class Forgetting:
-    """Destroys what may not be kept any longer. `feed_days`: how long changes are kept for those who follow."""
+    """Destroys what may not be kept any longer.
 
-    def __init__(self, store: CaseworkStore, feed: Feed, rules: Rules, following: Following, feed_days: int) -> None:
+    `feed_days`: how long changes are kept for those who follow; `answer_days`: how long answers of the past are.
+    """
+
+    def __init__(
+        self,
+        store: CaseworkStore,
+        feed: Feed,
+        rules: Rules,
+        following: Following,
+        *,
+        feed_days: int,
+        answer_days: int,
+    ) -> None:
         self._store = store
         self._feed = feed
         self._rules = rules
         self._following = following
         self._feed_days = timedelta(days=feed_days)
+        self._answer_days = timedelta(days=answer_days)
         # A process may have died after it deleted and before it emptied the files.
         self._unclean = True
 
@@ -51,15 +64,21 @@ class Forgetting:
         while batch := await self._store.write(self._destroy_contacts):
             contacts += batch
             self._unclean = True
+        answers = await self._store.write(self._destroy_answers)
         changes = await self._feed.expire(clock.now() - self._feed_days)
         await self._store.sweep()
-        if self._unclean or changes or self._following.destroyed_texts:
+        if self._unclean or answers or changes or self._following.destroyed_texts:
             self._following.destroyed_texts = False
             self._unclean = True
             await self._store.destroy_bytes()
             self._unclean = False
-        if contacts or changes:
-            log.info("casework.forgot", cases=contacts, changes=changes)
+        if contacts or answers or changes:
+            log.info("casework.forgot", cases=contacts, answers=answers, changes=changes)
+
+    def _destroy_answers(self, tx: Tx) -> int:
+        """Destroys answers of the past whose term is over; how many. Replies of ours stay in their cases."""
+        until = tx.now_us - self._answer_days // timedelta(microseconds=1)
+        return tx.execute(delete(ANSWERS).where(ANSWERS.c.create_time < until)).rowcount
 
     def _destroy_contacts(self, tx: Tx) -> int:
         """Destroys the contacts of cases that are sealed and whose time for feedback is over; how many cases."""
