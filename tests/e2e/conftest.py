@@ -56,7 +56,7 @@ class System:
             now = (
                 reader.total("/v1/events/-/memberships"),
                 reader.total("/v1/inquiries"),
-                reader.total("/v1/cases"),
+                reader.total("/v1/cases", filter="state != STATE_MERGED"),
                 reader.total("/v1/events"),
                 reader.total("/v1/notifications"),
             )

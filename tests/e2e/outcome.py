@@ -92,7 +92,7 @@ def read_outcome(layout: Layout, *, chains: int | None = None) -> Outcome:
         inquiries[row["externalId"], row["state"]] += 1
         held.setdefault(row.get("case", ""), set()).add(row["externalId"])
     cases, of_case = {}, {}
-    for row in reader.all("/v1/cases", "cases"):
+    for row in reader.all("/v1/cases", "cases", filter="state != STATE_MERGED"):
         ids = of_case[row["name"]] = of_event[row["event"]]
         cases[ids] = (row["state"], row["grade"], frozenset(held.get(row["name"], ())))
     notifications = Counter(
