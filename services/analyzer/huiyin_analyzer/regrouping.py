@@ -50,16 +50,24 @@ def counted(row: Any) -> Post:
     )
 
 
-def count(event_id: str, posts: Sequence[Row[Any]]) -> Event:
+def count(posts: Sequence[Row[Any]]) -> Event:
     """An event counted anew from its posts, in the order of joining."""
-    event = Event(event_id)
+    event = Event(posts[0].event_id)
     for row in posts:
         event.count(counted(row))
     return event
 
 
-def carry_out(tx: Tx, move: Move, rules: Rules) -> Move:
-    """Moves posts, counts and grades both events anew, tells of it all; returns the move with every post that moved.
+@dataclass(frozen=True)
+class Moved:
+    """A move that was carried out, with every post that moved, and both events as they count now."""
+
+    move: Move
+    events: Mapping[str, Event]
+
+
+def carry_out(tx: Tx, move: Move, rules: Rules) -> Moved:
+    """Moves posts, counts and grades both events anew, and tells of it all.
 
     An event is told of before the posts that come to it, and a merge before the moves that it causes. A move of all
     posts of an event is a merge. The caller notes the move, and keeps other processes from joining posts meanwhile.
@@ -70,9 +78,10 @@ def carry_out(tx: Tx, move: Move, rules: Rules) -> Move:
     moved = regroupings.move_posts(tx, ids, move.event, move.target)
     left = regroupings.posts_of(tx.connection, move.event)
     gained = regroupings.posts_of(tx.connection, move.target)
+    events = {rows[0].event_id: count(rows) for rows in (left, gained) if rows}
     is_split = move.kind == Kind.SPLIT
     target = _opened(tx, move, source) if is_split else dict(rows[move.target]._mapping)
-    _judge(target, gained, rules)
+    _judge(target, events[move.target], gained, rules)
     if is_split:
         insert_many(tx.connection, EVENTS, [target])
         store.take_over_holds(tx, [move.target])
@@ -83,13 +92,13 @@ def carry_out(tx: Tx, move: Move, rules: Rules) -> Move:
         message = resources.membership(row, with_text=False)
         tx.changes.add("membership.moved", message.name, message.revision, message, drill=row.drill)
     if left:
-        _judge(source, left, rules)
+        _judge(source, events[move.event], left, rules)
         _tell(tx, "event.split" if is_split else "event.updated", source)
     if not is_split:
         _tell(tx, "event.updated", target)
     _pass_hold_on(tx, source, target, [row.id for row in moved])
     update_many(tx.connection, EVENTS, [source, target])
-    return replace(move, posts=tuple(row.id for row in moved))
+    return Moved(replace(move, posts=tuple(row.id for row in moved)), events)
 
 
 def tell_of(tx: Tx, number: int, kind: str) -> regrouping_pb2.Regrouping:
@@ -115,9 +124,9 @@ def _opened(tx: Tx, move: Move, source: _Row) -> _Row:
     }
 
 
-def _judge(row: _Row, posts: Sequence[Row[Any]], rules: Rules) -> None:
+def _judge(row: _Row, event: Event, posts: Sequence[Row[Any]], rules: Rules) -> None:
     decision = rules.decisions.get(row["id"])
-    verdict, columns = judge(count(row["id"], posts), rules.grading, rules.version, decision)
+    verdict, columns = judge(event, rules.grading, rules.version, decision)
     row.update(columns)
     row["assessment"] = resources.assessment(verdict, rules.version, decision).SerializeToString()
     row["title"] = next((title(post.subject, post.text) for post in posts if post.subject or post.text), "")

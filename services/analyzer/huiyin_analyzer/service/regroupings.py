@@ -193,7 +193,7 @@ class RegroupingMethods(EventMethods):
             rules = Rules(compiled(policy.body), policy.version, decisions)
             drill = store.events_by_id(tx.connection, [found[0].event])[found[0].event].drill
             for move in found:
-                done = carry_out(tx, move, rules)
+                done = carry_out(tx, move, rules).move
                 regroupings.note(tx, done, Standing.DONE, author=subject, reason=reason, drill=drill)
             target = found[0].target
             return as_of_now(store.events_by_id(tx.connection, [target])[target])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -101,16 +101,19 @@ class Analysis:
                 state.kept_holds = store.kept_holds(tx.connection)
         rules = Rules(self._grading, self._book.policy if self._book else 0, self._decisions)
         repairs = Repairs(tx, state, rules)
-        done = 0
+        ids = [_id_of(post) for _, post in posts]
+        known, done = store.known_posts(tx.connection, ids), 0
         while done < len(posts):
             self._apply_again(repairs, state)
             through = self._unapplied[0].after if self._unapplied else None
-            batch = _Batch(tx, state, self._reader, rules, self._judged, repairs, through)
-            taken = batch.apply(posts[done:], partial(_effect, effect, done))
-            done += taken
+            batch = _Batch(tx, state, self._reader, rules, self._judged, repairs, through, known)
+            done += batch.apply(posts[done:], partial(_effect, effect, done))
             self.destroyed_texts |= batch.destroyed_texts
             if batch.amiss:
                 repairs.repair(*batch.amiss)
+            # The run, or a repair, may have changed the rows of posts that are told of once more.
+            stale = known.keys() | set(ids[:done])
+            known |= store.known_posts(tx.connection, [post_id for post_id in ids[done:] if post_id in stale])
         self._apply_again(repairs, state)
 
     def _apply_again(self, repairs: Repairs, state: State) -> None:
@@ -150,6 +153,7 @@ class _Batch:
         judged: dict[tuple[tuple[str, float], ...], _Judged],
         repairs: Repairs,
         through: int | None,
+        known: Mapping[str, Row[Any]],
     ) -> None:
         self._tx = tx
         self._state = state
@@ -158,7 +162,7 @@ class _Batch:
         self._judged = judged
         self._repairs = repairs
         self._through = through
-        self._known: dict[str, _Row] = {}
+        self._known = {post_id: dict(row._mapping) for post_id, row in known.items()}
         self._new: dict[str, _Row] = {}
         self._events: dict[str, Row[Any]] = {}
         self._touched: dict[str, _Touched] = {}
@@ -167,15 +171,13 @@ class _Batch:
 
     def apply(self, posts: Sequence[Told], effect: Callable[[str], str]) -> int:
         """Applies what was told in its order, as far as the run goes; returns how far."""
-        ids = [post.name.removeprefix("posts/") for _, post in posts]
-        known = store.known_posts(self._tx.connection, ids)
-        self._known = {post_id: dict(row._mapping) for post_id, row in known.items()}
+        ids = [_id_of(post) for _, post in posts]
         readings: dict[str, tuple[Joined, Reading]] = {}
         taken = 0
         for post_id, (kind, post) in zip(ids, posts, strict=True):
             taken += 1
             # A post without any text was purged since; there is nothing to read, and its purge follows.
-            if kind == "post.created" and post_id not in known and (post.subject or post.text):
+            if kind == "post.created" and post_id not in self._known and (post.subject or post.text):
                 readings[post_id] = self._join(post_id, post)
                 joined = readings[post_id][0]
                 if joined.review and self._through is None and self._repairs.wanted(joined.event, post.drill):
@@ -184,7 +186,8 @@ class _Batch:
                 if self._state.numbered + len(readings) == self._through:
                     break
         # Only now is it known which events the run touches; they are fetched in one go.
-        touched = [joined.event for joined, _ in readings.values()] + [row.event_id for row in known.values()]
+        touched = [joined.event for joined, _ in readings.values()]
+        touched += [str(self._known[post_id]["event_id"]) for post_id in ids[:taken] if post_id in self._known]
         self._events = store.events_by_id(self._tx.connection, touched)
         for post_id, (kind, post) in zip(ids[:taken], posts[:taken], strict=True):
             if kind == "post.created" and post_id in readings:
@@ -360,6 +363,10 @@ class _Batch:
 def _effect(effect: Callable[[str], str], done: int, step: str) -> str:
     """The request id of a step of the run that begins after so many changes."""
     return effect(f"{step}/{done}" if done else step)
+
+
+def _id_of(post: post_pb2.Post) -> str:
+    return post.name.removeprefix("posts/")
 
 
 def _matter(row: _Row) -> tuple[object, ...]:

@@ -17,7 +17,7 @@ from huiyin_analyzer import store
 from huiyin_analyzer.model.joining import REVIEWED_GROWTH
 from huiyin_analyzer.model.regrouping import SYSTEM, Kind, Move, Regrouping, Standing
 from huiyin_analyzer.model.repair import split
-from huiyin_analyzer.regrouping import Rules, carry_out, tell_of
+from huiyin_analyzer.regrouping import Moved, Rules, carry_out, tell_of
 from huiyin_analyzer.store import regroupings
 from huiyin_analyzer.worker.state import State, kept_terms
 
@@ -63,8 +63,7 @@ class Repairs:
         there = store.events_by_id(self._tx.connection, [move.event, move.target])
         regroupings.note_applied(self._tx, regrouping.number)
         if move.event in there and (move.kind == Kind.SPLIT) == (move.target not in there):
-            carry_out(self._tx, move, self._rules)
-            self._state.follow(self._tx.connection, [regrouping])
+            self._follow(regrouping, carry_out(self._tx, move, self._rules))
         else:
             log.warning("regrouping.passed_over", regrouping=regrouping.number)
 
@@ -92,7 +91,10 @@ class Repairs:
                 tell_of(tx, proposal.number, "regrouping.proposed")
             return False
         done = carry_out(tx, move, self._rules)
-        noted = regroupings.note(tx, done, Standing.DONE, author=SYSTEM, reason="", drill=drill)
-        self._state.follow(tx.connection, [noted])
+        noted = regroupings.note(tx, done.move, Standing.DONE, author=SYSTEM, reason="", drill=drill)
+        self._follow(noted, done)
         log.info("event.repaired", kind=move.kind.name, source=move.event, target=move.target)
         return True
+
+    def _follow(self, regrouping: Regrouping, moved: Moved) -> None:
+        self._state.follow(self._tx.connection, [regrouping], moved.events)

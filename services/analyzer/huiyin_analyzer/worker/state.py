@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -69,8 +69,13 @@ class State:
                 self.bounds = Bounds(regroupings.log(connection))
             self._known = newest
 
-    def follow(self, connection: Connection, moves: Sequence[Regrouping]) -> None:
-        """Takes over regroupings that were carried out in the store, and are the newest there."""
+    def follow(
+        self, connection: Connection, moves: Sequence[Regrouping], events: Mapping[str, Event] | None = None
+    ) -> None:
+        """Takes over regroupings that were carried out in the store, and are the newest there.
+
+        `events`: those concerned as they count now, where that is known; an event without posts is not among them.
+        """
         members = _Members(moves)
         for event_id in members.wanted:
             for row in regroupings.posts_of(connection, event_id):
@@ -82,12 +87,13 @@ class State:
             self._regroup(regrouping, members)
             self.bounds.note(regrouping)
             self._known = max(regrouping.number, self._known[0]), self._known[1]
-        for event_id in {each for regrouping in moves for each in (regrouping.move.event, regrouping.move.target)}:
-            rows = regroupings.posts_of(connection, event_id)
-            if rows:
-                self.events[event_id] = count(event_id, rows)
-            else:
-                self.events.pop(event_id, None)
+        concerned = {each for regrouping in moves for each in (regrouping.move.event, regrouping.move.target)}
+        if events is None:
+            found = [regroupings.posts_of(connection, event_id) for event_id in concerned]
+            events = {rows[0].event_id: count(rows) for rows in found if rows}
+        for event_id in concerned:
+            self.events.pop(event_id, None)
+        self.events.update(events)
 
     def _regroup(self, regrouping: Regrouping, members: _Members) -> None:
         move, joiner = regrouping.move, self.joiners[regrouping.drill]
