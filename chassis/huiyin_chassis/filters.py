@@ -96,6 +96,29 @@ def number_field(column: ColumnElement[Any]) -> Compare:
     return compare
 
 
+def decimal_field(column: ColumnElement[Any]) -> Compare:
+    """A number with or without decimals, such as 0.6."""
+
+    def compare(operator: str, value: str) -> ColumnElement[bool]:
+        if not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", value):
+            raise ValueError("give a number such as 0.6")
+        return _operation(operator, tuple(_OPERATIONS))(column, float(value))
+
+    return compare
+
+
+def numbered_field(column: ColumnElement[Any], collection: str) -> Compare:
+    """A resource name that ends in a number, which the column holds, such as topicModels/3; "" is the number 0."""
+
+    def compare(operator: str, value: str) -> ColumnElement[bool]:
+        number = value.removeprefix(f"{collection}/") or "0"
+        if not re.fullmatch(r"\d{1,18}", number):
+            raise ValueError(f"give a name such as {collection}/3")
+        return _operation(operator, ("=", "!="))(column, int(number))
+
+    return compare
+
+
 def boolean_field(column: ColumnElement[Any]) -> Compare:
     """true or false."""
 

@@ -21,6 +21,7 @@ from huiyin_cli import (
     analyzing,
     applying,
     clocks,
+    correcting,
     heat,
     importing,
     policies,
@@ -47,6 +48,8 @@ clock_app = typer.Typer(no_args_is_help=True, help="By when things are due, and 
 supervision_app = typer.Typer(no_args_is_help=True, help="What is due and was not done.")
 app.add_typer(clock_app, name="clock")
 app.add_typer(supervision_app, name="supervision")
+topics_app = typer.Typer(no_args_is_help=True, help="What posts are about, and what people say of it.")
+app.add_typer(topics_app, name="topics")
 
 out = Console(soft_wrap=True)
 err = Console(stderr=True)
@@ -494,6 +497,59 @@ def models_activate(
         _print_json(answer)
     else:
         out.print(told, markup=False)
+
+
+@topics_app.command("review")
+def topics_review(
+    topic: Annotated[str, typer.Option(help="Told to have this topic or one below it.")] = "",
+    place: Annotated[str, typer.Option(help="At this place or one below it.")] = "",
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """Lists posts whose topic a person should look at, the least sure first."""
+    wanted = correcting.review_filter(topic, place)
+    rows = list(
+        caller.gateway().pages(
+            "/v1/events/-/memberships", "memberships", limit, filter=wanted, orderBy="topic_confidence"
+        )
+    )
+    if as_json:
+        _print_json(rows)
+    else:
+        _print_lines(correcting.review_lines(rows))
+
+
+@topics_app.command("correct")
+def topics_correct(
+    names: Annotated[list[str], typer.Argument(help="memberships/… of posts, or events/… with all their posts.")],
+    reason: Annotated[str, typer.Option(help="Why, in a sentence.")],
+    topic: Annotated[str, typer.Option(help="The topic, as a path: 城乡建设.噪声.")] = "",
+    take_back: Annotated[bool, typer.Option("--take-back", help="Take earlier corrections back.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Sets the topic of posts or of whole events, for good; models learn from it."""
+    if bool(topic) == take_back:
+        raise Problem("Give either --topic or --take-back.")
+    rows = correcting.correct(caller.gateway(), names, topic, reason)
+    if as_json:
+        _print_json(rows)
+        return
+    for row in rows:
+        out.print(f"{row['name']}  {row.get('topic', '')}", markup=False)
+
+
+@topics_app.command("corrections")
+def topics_corrections(filter_: Filter = "", limit: Limit = 30, as_json: AsJson = False) -> None:
+    """Lists what people said of topics, the newest first."""
+    rows = caller.gateway().pages("/v1/topicCorrections", "topicCorrections", limit, filter=filter_)
+    columns: dict[str, Callable[[Json], str]] = {
+        "corrected": lambda row: _time(row.get("createTime", "")),
+        "by": lambda row: row.get("author", "").removeprefix("accounts/"),
+        "topic": lambda row: _last(row.get("topic", "")) or "(taken back)",
+        "of": lambda row: row.get("event") or row["membership"],
+        "title": lambda row: row.get("reason", ""),
+    }
+    _print_rows(rows, columns, as_json)
 
 
 @cases_app.command("list")

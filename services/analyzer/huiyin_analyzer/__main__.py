@@ -20,6 +20,7 @@ from huiyin_chassis.server import Server, Service
 
 from huiyin_analyzer.config import AnalyzerSettings
 from huiyin_analyzer.holds import Holds
+from huiyin_analyzer.readers import Readers
 from huiyin_analyzer.rebuilding import rebuild
 from huiyin_analyzer.service import AnalyzerServicer
 from huiyin_analyzer.service.policies import check_grading
@@ -32,6 +33,7 @@ from huiyin_analyzer.worker.forgetting import Forgetting
 from huiyin_analyzer.worker.indexing import Indexing
 from huiyin_analyzer.worker.listing import Listing
 from huiyin_analyzer.worker.regrading import Regrading
+from huiyin_analyzer.worker.rereading import Rereading
 
 _GRADING = Path(__file__).parent / "data" / "grading.yaml"
 _KINDS = ("post.created", "post.updated", "post.purged")
@@ -46,7 +48,8 @@ async def serve(settings: AnalyzerSettings) -> None:
     await store.write(lambda tx: policies.seed(tx, "grading", _GRADING.read_text("utf-8")))
     await note_tokenizer(store)
     collector = CollectorServiceStub(client.connect(settings.collector_address))
-    analysis, feed = Analysis(policies), Feed(store)
+    readers = Readers()
+    analysis, feed = Analysis(policies, readers), Feed(store)
     consumer = Consumer(
         store,
         POSTS_CONSUMER,
@@ -66,7 +69,7 @@ async def serve(settings: AnalyzerSettings) -> None:
             Service(
                 analyzer_service_pb2.DESCRIPTOR.services_by_name["AnalyzerService"],
                 add_AnalyzerServiceServicer_to_server,
-                AnalyzerServicer(store, feed, policies, trainings),
+                AnalyzerServicer(store, feed, policies, trainings, readers),
             )
         ],
     )
@@ -81,6 +84,7 @@ async def serve(settings: AnalyzerSettings) -> None:
             "forgetting": forgetting.run,
             "search": indexing.run,
             "regrading": Regrading(store, policies).run,
+            "rereading": Rereading(store, readers).run,
             "trainings": trainings.run,
         },
         store,

@@ -1,7 +1,7 @@
 """Rebuilding: forgets what the analyzer worked out, so that it reads the collector's posts anew.
 
-What people decided stays: grades, and regroupings, which are carried out again, each after the post that it came
-after. So do the holds of cases, and what is set up: topics, places, policies.
+What people decided stays: grades, topics, and regroupings, which are carried out again, each after the post that it
+came after. So do the holds of cases, and what is set up: topics, places, policies.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ from huiyin_analyzer.store import (
     SEARCH_EVENTS,
     SEARCH_INDEX,
     SEARCH_POSTS,
+    TOPIC_RECOUNTS,
+    TOPIC_REREADING,
     AnalyzerStore,
 )
 
@@ -45,7 +47,17 @@ def forget(tx: Tx) -> int:
     tx.execute(update(REGROUPINGS).values(applied=False))
     # An index without a form is made anew at the next start.
     tx.execute(update(SEARCH_INDEX).values(form="", number=0, sequence=0))
-    for table in (POSTS, EVENTS, SEARCH_POSTS, SEARCH_EVENTS, CHANGES, CURSORS, PARKED_CHANGES):
+    for table in (
+        POSTS,
+        EVENTS,
+        SEARCH_POSTS,
+        SEARCH_EVENTS,
+        TOPIC_RECOUNTS,
+        TOPIC_REREADING,
+        CHANGES,
+        CURSORS,
+        PARKED_CHANGES,
+    ):
         tx.execute(delete(table))
     # Whoever follows the feed lists again.
     tx.execute(update(FEED).values(epoch=str(uuid.uuid4()), expired_through=0))

@@ -47,6 +47,7 @@ def counted(row: Any) -> Post:
         row.place,
         Intent(row.intent),
         Harm(row.harm),
+        row.topic_decides,
     )
 
 

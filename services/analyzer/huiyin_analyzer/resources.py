@@ -6,7 +6,7 @@ import json
 from typing import Any, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2, topic_model_pb2
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2, topic_model_pb2, topic_pb2
 from huiyin.type.v1 import grade_pb2, harm_pb2, intent_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import Row
@@ -93,6 +93,24 @@ def membership(row: Row[Any] | Any, *, with_text: bool) -> event_pb2.Membership:
         subject=row.subject if with_text else "",
         text=row.text if with_text else "",
         revision=row.revision,
+        topic=topic_name(row.topic),
+        topic_model=topic_model_name(row.topic_model),
+        topic_confidence=row.topic_confidence,
+        topic_low=row.topic_low,
+        topic_corrected=row.topic_correction > 0,
+    )
+
+
+def topic_correction(row: Row[Any]) -> topic_pb2.TopicCorrection:
+    """A correction of a post's topic from its row."""
+    return topic_pb2.TopicCorrection(
+        name=f"topicCorrections/{row.number}",
+        membership=f"memberships/{row.post_id}",
+        event=f"events/{row.event_id}" if row.event_id else "",
+        topic=topic_name(row.topic),
+        reason=row.reason,
+        author=row.author,
+        create_time=time(row.create_time),
     )
 
 
@@ -102,7 +120,7 @@ def topic_model(row: Row[Any], active: int) -> topic_model_pb2.TopicModel:
     if row.number == active:
         state = topic_model_pb2.TopicModel.STATE_ACTIVE
     return topic_model_pb2.TopicModel(
-        name=f"topicModels/{row.number}",
+        name=topic_model_name(row.number),
         state=state,
         create_time=time(row.create_time),
         author=row.author,
@@ -139,6 +157,11 @@ def event_name(event_id: str) -> str:
 def topic_name(path: str) -> str:
     """topics/… of a path, "" of none."""
     return f"topics/{path}" if path else ""
+
+
+def topic_model_name(number: int) -> str:
+    """topicModels/… of a number, "" of 0."""
+    return f"topicModels/{number}" if number else ""
 
 
 def place_name(path: str) -> str:

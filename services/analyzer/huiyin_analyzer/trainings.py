@@ -26,7 +26,7 @@ from huiyin_chassis.store import Tx
 
 from huiyin_analyzer import resources, store
 from huiyin_analyzer.model.topics import LOW
-from huiyin_analyzer.store import AnalyzerStore, topic_models
+from huiyin_analyzer.store import AnalyzerStore, topic_corrections, topic_models
 from huiyin_analyzer.training.job import PARTS, Failure, Job, Outcome, Step, Told, read_line
 
 log = structlog.get_logger(__name__)
@@ -103,7 +103,7 @@ class Trainings:
                 subject_column=item.subject_column,
                 most_rows=self._most_rows,
                 tree=store.topics(connection),
-                corrections=[],
+                corrections=topic_corrections.to_learn_from(connection),
             )
         )
         outcome: Outcome | None = None

@@ -184,6 +184,11 @@ def upgrade() -> None:
         sa.Column("votes", sa.BigInteger(), nullable=False),
         sa.Column("voice_day", sa.LargeBinary(), nullable=False),
         sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("topic_model", sa.BigInteger(), nullable=False),
+        sa.Column("topic_confidence", sa.Double(), nullable=False),
+        sa.Column("topic_low", sa.Boolean(), nullable=False),
+        sa.Column("topic_correction", sa.BigInteger(), nullable=False),
+        sa.Column("topic_decides", sa.Boolean(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("intent", sa.Integer(), nullable=False),
         sa.Column("harm", sa.Integer(), nullable=False),
@@ -192,6 +197,22 @@ def upgrade() -> None:
         sa.UniqueConstraint("number"),
     )
     op.create_index("posts_by_event", "posts", ["event_id", "number"], unique=False)
+    op.create_index(
+        "posts_corrected",
+        "posts",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("topic_correction > 0"),
+        postgresql_where=sa.text("topic_correction > 0"),
+    )
+    op.create_index(
+        "posts_to_review",
+        "posts",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("topic_low = 1"),
+        postgresql_where=sa.text("topic_low"),
+    )
     op.create_table(
         "regroupings",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -265,6 +286,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
+        "topic_corrections",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("post_id", sa.Text(), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("author", sa.Text(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("topic_corrections_by_post", "topic_corrections", ["post_id", "number"], unique=False)
+    op.create_table(
         "topic_models",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
@@ -274,6 +308,21 @@ def upgrade() -> None:
         sa.Column("discarded", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number"),
         sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "topic_recounts",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("event_id", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "topic_rereading",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("choice", sa.BigInteger(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("through", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
     )
     op.create_table(
         "topics",

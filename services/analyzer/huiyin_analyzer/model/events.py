@@ -28,6 +28,8 @@ class Post(NamedTuple):
     place: str
     intent: Intent
     harm: Harm
+    decides: bool = False
+    """Whether a person set its topic together with those of its whole event."""
 
 
 @dataclass(slots=True)
@@ -50,6 +52,8 @@ class Event:
     said: dict[tuple[bytes, int], int] = field(default_factory=dict)
     """The harm and the intent (shifted past it) that a voice was counted for."""
     topics: Counter[str] = field(default_factory=Counter)
+    decided: Counter[str] = field(default_factory=Counter)
+    """The topics that people set of the whole event, by posts."""
     places: Counter[str] = field(default_factory=Counter)
     intents: Counter[Intent] = field(default_factory=Counter)
     harms: Counter[Harm] = field(default_factory=Counter)
@@ -64,12 +68,18 @@ class Event:
         voice = (post.voice_day, post.publish_time // _DAY) if post.voice_day else None
         if voice is None or self._is_new_voice(voice, post.publish_time):
             insort(self.voiced, post.publish_time)
-        if post.topic:
-            self.topics[post.topic] += 1
+        self.count_topic(post.topic, post.decides)
         if post.place:
             self.places[post.place] += 1
         if post.intent or post.harm:
             self._count_said(voice, post)
+
+    def count_topic(self, topic: str, decides: bool, posts: int = 1) -> None:
+        """Counts the topic of so many posts. `decides`: a person set it together with those of the whole event."""
+        if topic:
+            self.topics[topic] += posts
+            if decides:
+                self.decided[topic] += posts
 
     def _is_new_voice(self, voice: tuple[bytes, int], time: int) -> bool:
         first = self.voices.get(voice)
@@ -92,8 +102,9 @@ class Event:
 
     @property
     def topic(self) -> str:
-        """The topic of most posts; of several, the one that came first."""
-        return max(self.topics, key=self.topics.__getitem__) if self.topics else ""
+        """The topic that people gave it, or that of most posts; of several, the one that came first."""
+        topics = self.decided or self.topics
+        return max(topics, key=topics.__getitem__) if topics else ""
 
     @property
     def place(self) -> str:

@@ -56,13 +56,20 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class TopicReading:
-    """The topic of a post. `path`: a path of the tree, or the label alone; `model`: its number, 0: none."""
+    """The topic of a post. `path`: a path of the tree, or the label alone; `label`: as it was trained, verbatim.
+
+    `model`: its number; 0, without a confidence, where the words of the tree told it.
+    """
 
     path: str
     label: str
     model: int
     confidence: float
     low: bool
+
+
+NOTHING: Final = TopicReading("", "", 0, 0.0, low=False)
+"""The topic of nothing at all."""
 
 
 @dataclass(frozen=True)
@@ -241,12 +248,15 @@ class TopicModel:
 
 
 class TopicReader:
-    """Reads topics by a model, whose labels are first levels of the tree, and by the tree's words beneath them."""
+    """Reads topics by a model, whose labels are first levels of the tree, and by the tree's words beneath them.
 
-    def __init__(self, model: TopicModel, number: int, paths: Collection[str]) -> None:
+    Without a model the words of the tree alone tell. `number`: that of the model, 0 of none.
+    """
+
+    def __init__(self, model: TopicModel | None, number: int, paths: Collection[str]) -> None:
+        self.number = number
         self._model = model
-        self._number = number
-        self._paths = {label: path_of(label) for label in model.labels}
+        self._paths = {label: path_of(label) for label in (model.labels if model else ())}
         self._in_tree = {label for label, path in self._paths.items() if path in paths}
 
     @property
@@ -256,12 +266,16 @@ class TopicReader:
 
     def read(self, posts: Sequence[tuple[str, str]], spoken_of: Sequence[Mapping[str, int]]) -> list[TopicReading]:
         """The topics of posts (subject, text). `spoken_of`: what their words speak of, `Reading.topics`."""
+        if self._model is None:
+            return [_by_words(points) for points in spoken_of]
         predictions = self._model.predict([joined(*post) for post in posts])
         return [
             TopicReading(
-                self._beneath(found.label, points), found.label, self._number, round(found.confidence, 4), found.low
+                self._beneath(found.label, points), found.label, self.number, round(found.confidence, 4), found.low
             )
-            for found, points in zip(predictions, spoken_of, strict=True)
+            if any(post)
+            else NOTHING
+            for post, found, points in zip(posts, predictions, spoken_of, strict=True)
         ]
 
     def _beneath(self, label: str, points: Mapping[str, int]) -> str:
@@ -270,6 +284,12 @@ class TopicReader:
             return path
         start = f"{path}."
         return best_topic(points, [each for each in points if each.startswith(start)]) or path
+
+
+def _by_words(points: Mapping[str, int]) -> TopicReading:
+    """The topic that the words speak of most. How sure they are nobody measured, so it is never low."""
+    path = best_topic(points, points)
+    return TopicReading(path, path.partition(".")[0], 0, 0.0, low=False)
 
 
 def path_of(label: str) -> str:

@@ -15,8 +15,10 @@ from huiyin_chassis.filters import (
     Compare,
     boolean_field,
     compile_filter,
+    decimal_field,
     enum_field,
     number_field,
+    numbered_field,
     parse_order,
     path_field,
     text_field,
@@ -59,6 +61,25 @@ _ACTIVITIES = {
     Activity.ACTIVE: event_pb2.EVENT_ACTIVITY_ACTIVE,
     Activity.COOLED: event_pb2.EVENT_ACTIVITY_COOLED,
     Activity.CLOSED: event_pb2.EVENT_ACTIVITY_CLOSED,
+}
+
+_MEMBERSHIP_FIELDS: dict[str, Compare] = {
+    "topic": path_field(POSTS.c.topic, "topics"),
+    "topic_model": numbered_field(POSTS.c.topic_model, "topicModels"),
+    "topic_confidence": decimal_field(POSTS.c.topic_confidence),
+    "topic_low": boolean_field(POSTS.c.topic_low),
+    "topic_corrected": boolean_field(POSTS.c.topic_correction > 0),
+    "place": path_field(POSTS.c.place, "places"),
+    "source": text_field(POSTS.c.source),
+    "external_id": text_field(POSTS.c.external_id),
+    "publish_time": time_field(POSTS.c.publish_time),
+    "expects_answer": boolean_field(POSTS.c.expects_answer),
+    "drill": boolean_field(POSTS.c.drill),
+}
+_MEMBERSHIP_ORDERS: dict[str, ColumnElement[Any]] = {
+    "topic_confidence": POSTS.c.topic_confidence,
+    "publish_time": POSTS.c.publish_time,
+    "number": POSTS.c.number,
 }
 
 
@@ -112,7 +133,10 @@ class EventMethods:
         """Which posts belong to an event, or to all."""
         principal = current_principal()
         parent = request.parent.removeprefix("events/")
-        query = select(POSTS)
+        query = select(POSTS).where(compile_filter(request.filter, _MEMBERSHIP_FIELDS))
+        order = [*parse_order(request.order_by, _MEMBERSHIP_ORDERS, "number")]
+        if order[-1][0] is not POSTS.c.number:
+            order.append((POSTS.c.number, False))
         if parent != "-":
             query = query.where(POSTS.c.event_id == parent)
         if not principal.everywhere:
@@ -122,10 +146,10 @@ class EventMethods:
             found = page(
                 connection,
                 query,
-                [(POSTS.c.number, False)],
+                order,
                 page_size=request.page_size,
                 page_token=request.page_token,
-                binding=("memberships", parent, scope_of(principal)),
+                binding=("memberships", parent, request.filter, scope_of(principal)),
             )
             count = total(connection, query)
             if not count and parent != "-" and parent not in store.events_by_id(connection, [parent]):

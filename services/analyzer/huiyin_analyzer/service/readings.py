@@ -14,10 +14,12 @@ from huiyin_chassis.identity import current_principal
 from huiyin_chassis.masking import mask_text
 from sqlalchemy import Connection, Row, select
 
-from huiyin_analyzer import resources, store
-from huiyin_analyzer.model.text import PlaceNode, Reader, Reading
+from huiyin_analyzer import resources
+from huiyin_analyzer.model.text import Reader, Reading
 from huiyin_analyzer.model.times import TimeMention, times_in
+from huiyin_analyzer.model.topics import TopicReading
 from huiyin_analyzer.model.urgency import urgency, when
+from huiyin_analyzer.readers import InForce, Readers
 from huiyin_analyzer.service.events import within_reach
 from huiyin_analyzer.service.zones import zone_of
 from huiyin_analyzer.store import EVENTS, POSTS, AnalyzerStore
@@ -39,7 +41,7 @@ class ReadingMethods:
     """What the service reads."""
 
     _store: AnalyzerStore
-    _reader: tuple[int, Reader] | None = None
+    _readers: Readers
 
     async def GetMembership(
         self, request: reading_pb2.GetMembershipRequest, context: Any
@@ -49,17 +51,17 @@ class ReadingMethods:
         query = select(POSTS).join(EVENTS, EVENTS.c.id == POSTS.c.event_id)
         query = query.where(POSTS.c.id == post_id, within_reach(current_principal()))
 
-        def read(connection: Connection) -> tuple[Row[Any], Reader]:
+        def read(connection: Connection) -> tuple[Row[Any], InForce]:
             row = connection.execute(query).one_or_none()
             if row is None:
                 raise NotFound(request.name)
-            return row, self._reader_in_force(connection)
+            return row, self._readers.get(connection)
 
-        row, reader = await self._store.read(read)
+        row, in_force = await self._store.read(read)
         found = reading_pb2.GetMembershipResponse(membership=resources.membership(row, with_text=True))
         if row.subject or row.text:
             post = _Post(row.subject, row.text, clock.from_micros(row.publish_time))
-            found.reading.CopyFrom(_read(reader, [post], zone_of(""))[0])
+            found.reading.CopyFrom(_read(in_force, [post], zone_of(""))[0])
         return found
 
     async def AnalyzeTexts(
@@ -68,23 +70,16 @@ class ReadingMethods:
         """What is read of texts that are masked first and stored nowhere."""
         zone = zone_of(request.time_zone)
         times = [_published(text, index) for index, text in enumerate(request.texts)]
-        reader = await self._store.read(self._reader_in_force)
+        in_force = await self._store.read(self._readers.get)
 
         def read() -> reading_pb2.AnalyzeTextsResponse:
             posts = [
                 _Post(mask_text(text.subject), mask_text(text.text), published)
                 for text, published in zip(request.texts, times, strict=True)
             ]
-            return reading_pb2.AnalyzeTextsResponse(readings=_read(reader, posts, zone))
+            return reading_pb2.AnalyzeTextsResponse(readings=_read(in_force, posts, zone))
 
         return await asyncio.to_thread(read)
-
-    def _reader_in_force(self, connection: Connection) -> Reader:
-        trees = store.rule_book(connection).trees
-        if self._reader is None or self._reader[0] != trees:
-            places = [PlaceNode(path, aliases) for path, aliases in store.places(connection).items()]
-            self._reader = (trees, Reader(store.topics(connection), places))
-        return self._reader[1]
 
 
 def _published(text: reading_pb2.Text, index: int) -> datetime | None:
@@ -96,11 +91,12 @@ def _published(text: reading_pb2.Text, index: int) -> datetime | None:
     return clock.from_timestamp(text.publish_time)
 
 
-def _read(reader: Reader, posts: Sequence[_Post], zone: tzinfo) -> list[reading_pb2.Reading]:
-    return [_told(reader, post, reader.read(post.subject, post.text), zone) for post in posts]
+def _read(in_force: InForce, posts: Sequence[_Post], zone: tzinfo) -> list[reading_pb2.Reading]:
+    read = in_force.read([(post.subject, post.text) for post in posts])
+    return [_told(in_force.texts, post, *found, zone) for post, found in zip(posts, read, strict=True)]
 
 
-def _told(reader: Reader, post: _Post, reading: Reading, zone: tzinfo) -> reading_pb2.Reading:
+def _told(reader: Reader, post: _Post, reading: Reading, topic: TopicReading, zone: tzinfo) -> reading_pb2.Reading:
     evidence = reader.evidence(post.subject, post.text, reading)
     text = f"{post.subject}\n{post.text[:_TIMES_CHARACTERS]}"
     times = times_in(text, post.published, zone)
@@ -113,7 +109,7 @@ def _told(reader: Reader, post: _Post, reading: Reading, zone: tzinfo) -> readin
             reading_pb2.HarmReading(harm=resources.harm(harm), words=words) for harm, words in evidence.harms.items()
         ],
         urgency=cast("reading_pb2.Urgency.ValueType", urgency(reading.harm, when(times, text, post.published))),
-        topic=_topic(reading.topic),
+        topic=_topic(topic),
     )
 
 
@@ -126,6 +122,12 @@ def _time(time: TimeMention) -> reading_pb2.TimeReading:
     )
 
 
-def _topic(path: str) -> reading_pb2.TopicReading:
-    levels = path.split(".") if path else []
-    return reading_pb2.TopicReading(topic=resources.topic_name(path), label=levels[0] if levels else "", levels=levels)
+def _topic(topic: TopicReading) -> reading_pb2.TopicReading:
+    return reading_pb2.TopicReading(
+        topic=resources.topic_name(topic.path),
+        label=topic.label,
+        levels=[topic.label, *topic.path.split(".")[1:]] if topic.path else [],
+        confidence=topic.confidence,
+        low=topic.low,
+        model=resources.topic_model_name(topic.model),
+    )

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Table,
     Text,
     delete,
+    exists,
     func,
     insert,
     or_,
@@ -62,11 +64,26 @@ POSTS = Table(
     Column("votes", BigInteger, nullable=False),
     Column("voice_day", LargeBinary, nullable=False),
     Column("topic", Text, nullable=False),
+    # The number of the model that told the topic, 0: the words of the tree, or a person; how surely; whether a person
+    # should look.
+    Column("topic_model", BigInteger, nullable=False),
+    Column("topic_confidence", Double, nullable=False),
+    Column("topic_low", Boolean, nullable=False),
+    # The number of the correction that holds, 0: none; whether it was made of the whole event, whose topic it decides.
+    Column("topic_correction", BigInteger, nullable=False),
+    Column("topic_decides", Boolean, nullable=False),
     Column("place", Text, nullable=False),
     Column("intent", Integer, nullable=False),
     Column("harm", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("posts_by_event", "event_id", "number"),
+    Index("posts_to_review", "number", sqlite_where=text("topic_low = 1"), postgresql_where=text("topic_low")),
+    Index(
+        "posts_corrected",
+        "number",
+        sqlite_where=text("topic_correction > 0"),
+        postgresql_where=text("topic_correction > 0"),
+    ),
 )
 
 EVENTS = Table(
@@ -193,6 +210,42 @@ KEPT_HOLDS = Table(
     Column("hold", Integer, nullable=False),
 )
 
+TOPIC_CORRECTIONS = Table(
+    "topic_corrections",
+    METADATA,
+    # What people said of the topics of posts. Kept for good, whatever becomes of posts and events; the newest holds.
+    Column("number", Id, primary_key=True),
+    Column("post_id", Text, nullable=False),
+    # The event, where it was said of all its posts together.
+    Column("event_id", Text, nullable=False),
+    # "": what was said before was taken back.
+    Column("topic", Text, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("author", Text, nullable=False),
+    Column("create_time", BigInteger, nullable=False),
+    Index("topic_corrections_by_post", "post_id", "number"),
+    sqlite_autoincrement=True,
+)
+
+TOPIC_RECOUNTS = Table(
+    "topic_recounts",
+    METADATA,
+    # Events whose posts were given other topics than they had as they joined, for who holds counts of them in memory.
+    Column("number", Id, primary_key=True),
+    Column("event_id", Text, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+TOPIC_REREADING = Table(
+    "topic_rereading",
+    METADATA,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    # The choice of a model by which stored posts are read anew; the number of the post up to which they are; the last.
+    Column("choice", BigInteger, nullable=False),
+    Column("number", BigInteger, nullable=False),
+    Column("through", BigInteger, nullable=False),
+)
+
 TOPICS = Table(
     "topics",
     METADATA,
@@ -265,12 +318,16 @@ _IN = 500
 
 @dataclass(frozen=True)
 class RuleBook:
-    """Which trees, which grading policy and which decisions on grades are in force."""
+    """Which trees, which grading policy, which decisions on grades and which topic model are in force."""
 
     trees: int
     policy: int
     decisions: int
     """How many decisions on grades there are."""
+    topic_choice: int
+    """The number of the newest choice of a topic model."""
+    corrected: bool
+    """Whether people ever corrected a topic."""
 
 
 class AnalyzerStore(Store):
@@ -285,8 +342,10 @@ def rule_book(connection: Connection) -> RuleBook:
     trees = select(func.max(TREES.c.revision)).scalar_subquery()
     policy = select(func.max(POLICIES.c.version)).where(POLICIES.c.kind == "grading").scalar_subquery()
     decisions = select(func.count(GRADE_OVERRIDES.c.number)).scalar_subquery()
-    row = connection.execute(select(trees, policy, decisions)).one()
-    return RuleBook(row[0] or 0, row[1] or 0, row[2])
+    choice = select(func.max(TOPIC_CHOICES.c.number)).scalar_subquery()
+    corrected = exists().select_from(TOPIC_CORRECTIONS)
+    row = connection.execute(select(trees, policy, decisions, choice, corrected)).one()
+    return RuleBook(row[0] or 0, row[1] or 0, row[2], row[3] or 0, bool(row[4]))
 
 
 def topics(connection: Connection) -> dict[str, list[str]]:

@@ -32,10 +32,12 @@ from huiyin_analyzer.model.events import Event, Post
 from huiyin_analyzer.model.joining import Joined
 from huiyin_analyzer.model.regrouping import Regrouping
 from huiyin_analyzer.model.terms import NO_TERMS
-from huiyin_analyzer.model.text import PlaceNode, Reader, Reading
+from huiyin_analyzer.model.text import Reading
 from huiyin_analyzer.model.titles import title
+from huiyin_analyzer.readers import InForce, Readers
 from huiyin_analyzer.regrouping import Rules
-from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, regroupings, search
+from huiyin_analyzer.store import EVENTS, POSTS, RuleBook, assessments, regroupings, search, topic_corrections
+from huiyin_analyzer.topics import TOPIC_COLUMNS, Columns, as_corrected, as_read
 from huiyin_analyzer.worker.repairing import Repairs
 from huiyin_analyzer.worker.state import State, kept_terms
 
@@ -67,12 +69,12 @@ class _Touched:
 class Analysis:
     """Applies the collector's changes. One process at a time does so; the cursor in the store sees to that."""
 
-    def __init__(self, policies: Policies) -> None:
+    def __init__(self, policies: Policies, readers: Readers | None = None) -> None:
         self._policies = policies
+        self._readers = readers or Readers()
         self._state: State | None = None
         self._unapplied: deque[Regrouping] = deque()
         self._book: RuleBook | None = None
-        self._reader = Reader()
         self._grading = Grading(())
         self._decisions: dict[str, Override] = {}
         self._judged: dict[tuple[tuple[str, float], ...], _Judged] = {}
@@ -99,14 +101,16 @@ class Analysis:
             state.catch_up(tx.connection)
             if state.kept_holds:
                 state.kept_holds = store.kept_holds(tx.connection)
-        rules = Rules(self._grading, self._book.policy if self._book else 0, self._decisions)
+        book = self._book or store.rule_book(tx.connection)
+        rules = Rules(self._grading, book.policy, self._decisions)
+        read = self._readers.get(tx.connection, book)
         repairs = Repairs(tx, state, rules)
         ids = [_id_of(post) for _, post in posts]
         known, done = store.known_posts(tx.connection, ids), 0
         while done < len(posts):
             self._apply_again(repairs, state)
             through = self._unapplied[0].after if self._unapplied else None
-            batch = _Batch(tx, state, self._reader, rules, self._judged, repairs, through, known)
+            batch = _Batch(tx, state, read, rules, self._judged, repairs, through, known, corrected=book.corrected)
             done += batch.apply(posts[done:], partial(_effect, effect, done))
             self.destroyed_texts |= batch.destroyed_texts
             if batch.amiss:
@@ -126,9 +130,6 @@ class Analysis:
         if book == self._book:
             return
         known = self._book
-        if known is None or book.trees != known.trees:
-            places = [PlaceNode(path, aliases) for path, aliases in store.places(connection).items()]
-            self._reader = Reader(store.topics(connection), places)
         if known is None or book.policy != known.policy:
             self._grading = parse_grading(self._policies.active(connection, "grading").body)
         self._decisions = assessments.decisions(connection)
@@ -148,16 +149,19 @@ class _Batch:
         self,
         tx: Tx,
         state: State,
-        reader: Reader,
+        read: InForce,
         rules: Rules,
         judged: dict[tuple[tuple[str, float], ...], _Judged],
         repairs: Repairs,
         through: int | None,
         known: Mapping[str, Row[Any]],
+        *,
+        corrected: bool,
     ) -> None:
         self._tx = tx
         self._state = state
-        self._reader = reader
+        self._read = read
+        self._corrected = corrected
         self._rules = rules
         self._judged = judged
         self._repairs = repairs
@@ -185,13 +189,14 @@ class _Batch:
                     break
                 if self._state.numbered + len(readings) == self._through:
                     break
+        topics = self._topics(posts[:taken], readings)
         # Only now is it known which events the run touches; they are fetched in one go.
         touched = [joined.event for joined, _ in readings.values()]
         touched += [str(self._known[post_id]["event_id"]) for post_id in ids[:taken] if post_id in self._known]
         self._events = store.events_by_id(self._tx.connection, touched)
         for post_id, (kind, post) in zip(ids[:taken], posts[:taken], strict=True):
             if kind == "post.created" and post_id in readings:
-                self._count(post_id, post, *readings.pop(post_id))
+                self._count(post_id, post, *readings.pop(post_id), topics[post_id])
             elif kind == "post.updated":
                 self._edit(post_id, post)
             elif kind == "post.purged":
@@ -199,12 +204,24 @@ class _Batch:
         self._finish(effect)
         return taken
 
+    def _topics(self, posts: Sequence[Told], readings: Mapping[str, tuple[Joined, Reading]]) -> dict[str, Columns]:
+        """What rows keep of the topics of new posts: what people said of them, else what is read, all at once."""
+        new = {post_id: post for _, post in posts if (post_id := _id_of(post)) in readings}
+        read = self._read.topics.read(
+            [(post.subject, post.text) for post in new.values()], [readings[post_id][1].topics for post_id in new]
+        )
+        found = {post_id: as_read(topic) for post_id, topic in zip(new, read, strict=True)}
+        if self._corrected:
+            said = topic_corrections.in_force(self._tx.connection, found)
+            found |= {post_id: as_corrected(correction) for post_id, correction in said.items()}
+        return found
+
     def _join(self, post_id: str, post: post_pb2.Post) -> tuple[Joined, Reading]:
-        reading = self._reader.read(post.subject, post.text)
+        reading = self._read.texts.read(post.subject, post.text)
         new_id, time = derived_id("event", post_id), timestamp_to_micros(post.publish_time)
         return self._state.joiners[post.drill].join(reading.terms, new_id, reading.place, time), reading
 
-    def _count(self, post_id: str, post: post_pb2.Post, joined: Joined, reading: Reading) -> None:
+    def _count(self, post_id: str, post: post_pb2.Post, joined: Joined, reading: Reading, topic: Columns) -> None:
         """Counts a post that was joined, grades its event, and tells of both."""
         counted = Post(
             timestamp_to_micros(post.publish_time),
@@ -212,14 +229,15 @@ class _Batch:
             post.expects_answer,
             post.reach.likes + post.reach.replies + post.reach.shares,
             _voice_day(post),
-            reading.topic,
+            topic["topic"],
             reading.place,
             reading.intent,
             reading.harm,
+            topic["topic_decides"],
         )
         event_id = joined.event
         self._state.numbered += 1
-        row = self._new[post_id] = _row_of(post_id, post, self._state.numbered, event_id, counted)
+        row = self._new[post_id] = _row_of(post_id, post, self._state.numbered, event_id, counted, topic)
         event = self._state.events.get(event_id)
         if event is None:
             event = self._state.events[event_id] = Event(event_id)
@@ -232,21 +250,31 @@ class _Batch:
             self._update(event)
 
     def _edit(self, post_id: str, post: post_pb2.Post) -> None:
-        """Takes over an edited text. The post stays where it is, and its event's figures as they were."""
-        self._change_text("membership.updated", post_id, post.subject, post.text)
+        """Takes over an edited text, and the topic that it has now. All else of its event's figures stays as it was."""
+        row = self._new.get(post_id) or self._known.get(post_id)
+        if row is not None:
+            topic = {name: row[name] for name in TOPIC_COLUMNS}
+            if not row["topic_correction"] and (post.subject or post.text):
+                ((_, reading),) = self._read.read([(post.subject, post.text)])
+                topic = as_read(reading)
+            self._change_text("membership.updated", row, post.subject, post.text, topic)
 
     def _purge(self, post_id: str) -> None:
         """Destroys the copy of a text that its source, or the term of keeping, took away."""
-        self._change_text("membership.purged", post_id, "", "")
-
-    def _change_text(self, kind: str, post_id: str, subject: str, text: str) -> None:
         row = self._new.get(post_id) or self._known.get(post_id)
-        if row is None:
-            return
+        if row is not None:
+            # Nobody can look at it any more.
+            topic = {**{name: row[name] for name in TOPIC_COLUMNS}, "topic_low": False}
+            self._change_text("membership.purged", row, "", "", topic)
+
+    def _change_text(self, kind: str, row: _Row, subject: str, text: str, topic: Columns) -> None:
+        post_id = str(row["id"])
+        is_other_topic = row["topic"] != topic["topic"]
         before = str(row["subject"]), str(row["text"])
         # The joiner is loaded again from the terms by which it joined; those of a purged text go with it.
         joined_by = terms.dump(kept_terms(SimpleNamespace(**row)) if subject or text else NO_TERMS)
         row |= {
+            **topic,
             "subject": subject,
             "text": text,
             "terms": joined_by,
@@ -254,13 +282,25 @@ class _Batch:
         }
         if post_id not in self._new:
             search.forget(self._tx.connection, post_id, *before)
-            values = {name: row[name] for name in ("subject", "text", "terms", "revision")}
+            values = {name: row[name] for name in ("subject", "text", "terms", *TOPIC_COLUMNS, "revision")}
             self._tx.execute(update(POSTS).where(POSTS.c.id == post_id).values(values))
         self.destroyed_texts = True
         self._tell_membership(kind, row)
         event = self._state.events[str(row["event_id"])]
+        if is_other_topic:
+            self._count_topics(event)
         if title(*before) == self._row_of_event(event)["title"]:
             self._update(event, self._first_title(event.id))
+        elif is_other_topic:
+            self._update(event)
+
+    def _count_topics(self, event: Event) -> None:
+        """Counts the topics of an event anew: posts that are stored, then those of this batch."""
+        counted = topic_corrections.counts(self._tx.connection, [event.id])[event.id]
+        for new in self._new.values():
+            if new["event_id"] == event.id:
+                counted.count_topic(str(new["topic"]), bool(new["topic_decides"]))
+        event.topics, event.decided = counted.topics, counted.decided
 
     def _first_title(self, event_id: str) -> str:
         """The title of an event: that of its first post whose text is kept."""
@@ -373,7 +413,7 @@ def _matter(row: _Row) -> tuple[object, ...]:
     return row["grade"], row["topic"], row["place"], row["title"]
 
 
-def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, counted: Post) -> _Row:
+def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, counted: Post, topic: Columns) -> _Row:
     return {
         "id": post_id,
         "number": number,
@@ -390,7 +430,7 @@ def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, count
         "drill": post.drill,
         "votes": counted.votes,
         "voice_day": counted.voice_day,
-        "topic": counted.topic,
+        **topic,
         "place": counted.place,
         "intent": int(counted.intent),
         "harm": int(counted.harm),

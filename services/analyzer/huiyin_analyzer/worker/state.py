@@ -17,7 +17,7 @@ from huiyin_analyzer.model.joining import Joiner, Placed
 from huiyin_analyzer.model.regrouping import Bounds, Kind, Move, Regrouping, Standing
 from huiyin_analyzer.model.terms import NO_TERMS, Terms, terms_of
 from huiyin_analyzer.regrouping import count, counted
-from huiyin_analyzer.store import regroupings
+from huiyin_analyzer.store import regroupings, topic_corrections
 
 log = structlog.get_logger(__name__)
 
@@ -35,6 +35,8 @@ class State:
         """Holds of events before a rebuild, for those that open again."""
         # The newest regrouping that was followed, and how many proposals had been declined.
         self._known = (0, 0)
+        # The newest note of topics that were changed in the store, and followed.
+        self._recounted = 0
 
     @classmethod
     def load(cls, connection: Connection) -> State:
@@ -56,6 +58,7 @@ class State:
             state._regroup(move, members)
         state.bounds, state._known = Bounds(regroupings.log(connection)), regroupings.newest(connection)
         state.kept_holds = store.kept_holds(connection)
+        state._recounted = topic_corrections.newest_recount(connection)
         log.info("analysis.loaded", posts=state.numbered, events=len(state.events), regroupings=len(moves))
         return state
 
@@ -68,6 +71,21 @@ class State:
             if newest[1] != known[1]:
                 self.bounds = Bounds(regroupings.log(connection))
             self._known = newest
+        self._recount(connection)
+
+    def _recount(self, connection: Connection) -> None:
+        """Takes over what posts were given as topics: by people, and by who reads stored posts by a new model."""
+        newest = topic_corrections.newest_recount(connection)
+        if newest == self._recounted:
+            return
+        noted = topic_corrections.recounts(connection, self._recounted)
+        # Where not all notes are kept any more, every event may be one.
+        counts = topic_corrections.counts(connection, self.events if noted is None else noted)
+        for event_id, counted_anew in counts.items():
+            event = self.events.get(event_id)
+            if event is not None:
+                event.topics, event.decided = counted_anew.topics, counted_anew.decided
+        self._recounted = newest
 
     def follow(
         self, connection: Connection, moves: Sequence[Regrouping], events: Mapping[str, Event] | None = None
