@@ -63,9 +63,9 @@ _PRIOR_SHARE: Final = 0.0005
 _INDEXED_TERMS: Final = 10
 _MOST_INDEXED: Final = 40
 """Of one event."""
-_LONGEST_LIST: Final = 30
+_LONGEST_LIST: Final = 20
 """A term leads to so many events at most, to those that had it last."""
-_VISITED: Final = 120
+_VISITED: Final = 60
 """So many entries of the index are looked at for a post, the rarest terms first."""
 _CANDIDATES: Final = 3
 _CLOSED_CANDIDATES: Final = 1
