@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from huiyin_cli.client import Gateway, Json, Problem, patiently
+from huiyin_cli.tables import find, heading, moment, open_file, plain, rows_of
 from huiyin_cli.uploading import check_table
-
-if TYPE_CHECKING:
-    from huiyin_chassis.files import Table
 
 ADDED = ("topic_1", "topic_2", "topic_3", "confidence", "places", "intent", "harm", "urgency", "times")
 """The columns that are added."""
@@ -30,11 +28,7 @@ _BATCH_ROWS = 500
 _BATCH_CHARACTERS = 1_000_000
 _LONGEST_SUBJECT, _LONGEST_TEXT = 500, 20_000
 _ENDINGS = (".csv", ".jsonl")
-_LISTED = 20
 _ENDS = ("startTime", "endTime")
-_TIME = re.compile(
-    r"(\d{4})[-/.年](\d{1,2})[-/.月](\d{1,2})日?(?:[T ]\s*(\d{1,2}):(\d{2})(?::(\d{2}))?(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?"
-)
 # Halves of characters, which UTF-8 does not have, and characters that no text holds.
 _UNWANTED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
 
@@ -75,18 +69,18 @@ def analyze(
     if target.exists() and target.samefile(source):
         raise Problem(f"{target} is the file that is read; give another one to write to.")
     with source.open("rb") as file, _progress(console) as progress:
-        table = _open(file, source)
-        header = [_heading(cell, index) for index, cell in enumerate(table.header)]
+        table = open_file(file, source)
+        header = [heading(cell, index) for index, cell in enumerate(table.header)]
         columns = Columns(
-            _find(header, text, "--text", source),
-            _find(header, subject, "--subject", source) if subject else None,
-            _find(header, time, "--time", source) if time else None,
+            find(header, text, "--text", source),
+            find(header, subject, "--subject", source) if subject else None,
+            find(header, time, "--time", source) if time else None,
         )
         names = _added_names(header)
         task = progress.add_task("reading", total=table.count or None)
         rows = unread = 0
         with _written(target, [*header, *names]) as write:
-            for batch in _batches(_rows(table, len(header), source), columns):
+            for batch in _batches(rows_of(table, len(header), source), columns):
                 texts = [_text_of(row, columns, zone) for row in batch]
                 unread += sum(columns.time is not None and _is_unread(row[columns.time], zone) for row in batch)
                 readings = patiently(partial(_read, gateway, texts, str(zone)))
@@ -134,32 +128,6 @@ def _read(gateway: Gateway, texts: Sequence[Json], zone: str) -> list[Json]:
     return readings
 
 
-def _open(file: Any, source: Path) -> Table:
-    # Loaded here: no other command needs it.
-    from huiyin_chassis.files import Format, UnreadableFile, open_table
-
-    try:
-        return open_table(file, Format.of_name(source.name), keep_empty=True)
-    except UnreadableFile as error:
-        raise Problem(f"{source.name}: {error}.") from error
-
-
-def _rows(table: Table, width: int, source: Path) -> Iterator[list[object]]:
-    """Rows, each as wide as the header."""
-    from huiyin_chassis.files import BadRow, UnreadableFile
-
-    try:
-        for row in table.rows:
-            if isinstance(row, BadRow):
-                raise Problem(f"{source.name}, row {row.row}: {row.description}.")
-            cells = list(row[1])
-            if len(cells) > width and any(cell not in (None, "") for cell in cells[width:]):
-                raise Problem(f"{source.name}, row {row[0]}: has more cells than the header names; check its quotes.")
-            yield (cells + [None] * width)[:width]
-    except UnreadableFile as error:
-        raise Problem(f"{source.name}: {error}.") from error
-
-
 def _batches(rows: Iterator[list[object]], columns: Columns) -> Iterator[list[list[object]]]:
     batch: list[list[object]] = []
     characters = 0
@@ -177,46 +145,17 @@ def _text_of(row: Sequence[object], columns: Columns, zone: tzinfo) -> Json:
     found: Json = {"text": _clean(row[columns.text], _LONGEST_TEXT)}
     if columns.subject is not None:
         found["subject"] = _clean(row[columns.subject], _LONGEST_SUBJECT)
-    if columns.time is not None and (moment := _moment(row[columns.time], zone)):
-        found["publishTime"] = moment.isoformat()
+    if columns.time is not None and (published := moment(row[columns.time], zone)):
+        found["publishTime"] = published.isoformat()
     return found
 
 
 def _clean(cell: object, longest: int) -> str:
-    return _UNWANTED.sub(" ", _plain(cell))[:longest]
-
-
-def _moment(cell: object, zone: tzinfo) -> datetime | None:
-    """The time of a cell, in a zone unless it names one."""
-    match = _TIME.fullmatch(_plain(cell).strip())
-    if match is None:
-        return None
-    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
-    try:
-        if match[7]:
-            offset = datetime.fromisoformat(f"2000-01-01T00:00:00{match[7].replace('Z', '+00:00')}").tzinfo
-            return datetime(year, month, day, hour, minute, second, tzinfo=offset)
-        return datetime(year, month, day, hour, minute, second, tzinfo=zone)
-    except ValueError:
-        return None
+    return _UNWANTED.sub(" ", plain(cell))[:longest]
 
 
 def _is_unread(cell: object, zone: tzinfo) -> bool:
-    return bool(_plain(cell).strip()) and _moment(cell, zone) is None
-
-
-def _heading(cell: object, index: int) -> str:
-    return _plain(cell).strip().lstrip("\ufeff") or f"column_{index + 1}"
-
-
-def _find(header: Sequence[str], name: str, option: str, source: Path) -> int:
-    from huiyin_chassis.files import find_column
-
-    index = find_column(header, name)
-    if index is None:
-        listed = ", ".join(header[:_LISTED]) + (" …" if len(header) > _LISTED else "")
-        raise Problem(f"{option}: {source.name} has no column {name!r}; it has: {listed}.")
-    return index
+    return bool(plain(cell).strip()) and moment(cell, zone) is None
 
 
 def _added_names(header: Sequence[str]) -> list[str]:
@@ -228,15 +167,6 @@ def _added_names(header: Sequence[str]) -> list[str]:
             name = f"huiyin_{name}"
         names.append(name)
     return names
-
-
-def _plain(cell: object) -> str:
-    """A cell as text: whole numbers without a fraction, times as ISO 8601 has them."""
-    if cell is None:
-        return ""
-    if isinstance(cell, float) and cell.is_integer() and abs(cell) < 2**53:
-        return str(int(cell))
-    return str(cell)
 
 
 @contextmanager
@@ -262,7 +192,7 @@ def _written(target: Path, header: Sequence[str]) -> Iterator[Callable[[Sequence
 
 
 def _in_csv(cell: object) -> str:
-    return ";".join(map(str, cell)) if isinstance(cell, list) else _plain(cell)
+    return ";".join(map(str, cell)) if isinstance(cell, list) else plain(cell)
 
 
 def _write_json(file: Any, names: Sequence[str], row: Sequence[object]) -> None:

@@ -75,6 +75,7 @@ def _apply_units(gateway: Gateway, path: Path) -> str:
                         {"account": f"accounts/{member['account']}", "roles": member["roles"]}
                         for member in node.get("members") or []
                     ],
+                    "contact": str(node.get("contact", "")),
                     "workingHours": [str(stretch) for stretch in node.get("working_hours") or []],
                     "timeZone": str(node.get("time_zone", "")),
                     "standIns": [f"accounts/{account}" for account in node.get("stand_ins") or []],

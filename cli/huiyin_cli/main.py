@@ -19,6 +19,7 @@ from rich.table import Table
 
 from huiyin_cli import (
     analyzing,
+    answers,
     applying,
     clocks,
     correcting,
@@ -26,6 +27,7 @@ from huiyin_cli import (
     importing,
     policies,
     regrouping,
+    replying,
     searching,
     series,
     training,
@@ -45,6 +47,12 @@ app.add_typer(policy_app, name="policy")
 models_app = typer.Typer(no_args_is_help=True, help="The models that tell topics.")
 app.add_typer(models_app, name="models")
 clock_app = typer.Typer(no_args_is_help=True, help="By when things are due, and why then.")
+answers_app = typer.Typer(no_args_is_help=True, help="What was answered in the past.")
+replies_app = typer.Typer(no_args_is_help=True, help="Replies: looked over, and compared version by version.")
+templates_app = typer.Typer(no_args_is_help=True, help="Texts to begin a reply with.")
+app.add_typer(answers_app, name="answers")
+app.add_typer(replies_app, name="replies")
+app.add_typer(templates_app, name="templates")
 supervision_app = typer.Typer(no_args_is_help=True, help="What is due and was not done.")
 app.add_typer(clock_app, name="clock")
 app.add_typer(supervision_app, name="supervision")
@@ -604,12 +612,143 @@ def cases_show(
         )
         out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
     for reply in replies:
-        out.print(f"\n{reply['name']}  {_short(reply['state'], 'STATE_')}  {reply.get('unit', '')}", markup=False)
+        overridden = "  findings overridden" if reply.get("overridden") else ""
+        out.print(
+            f"\n{reply['name']}  version {reply.get('version', 1)}  {_short(reply['state'], 'STATE_')}  "
+            f"{reply.get('unit', '')}{overridden}",
+            markup=False,
+        )
         out.print(f"  {reply.get('text', '')}", markup=False)
+        for paragraph in reply.get("paragraphs", []):
+            out.print(f"  {paragraph['inquiry']}: {paragraph.get('text', '')}", markup=False)
+        for line in replying.finding_lines(reply.get("findings", [])):
+            out.print(f"  {line}", markup=False, highlight=False)
     whole = "whole" if verified.get("intact") else f"BROKEN: {verified.get('problem', '')}"
     out.print(f"\nChain of {len(entries)} steps, {whole}:", markup=False)
     for entry in entries:
         out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {entry['step']:<22} {entry['actor']}", markup=False)
+
+
+@replies_app.command("check")
+def replies_check(
+    name: Annotated[str, typer.Argument(help="The case that is answered.")],
+    file: Annotated[
+        Path | None, typer.Argument(help="A file with the text, - for standard input. Default: the reply in work.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Looks a reply over before its review; exit code 1 where a finding blocks. Stores nothing."""
+    try:
+        text = "" if file is None else sys.stdin.read() if str(file) == "-" else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Problem(f"{file} cannot be read as UTF-8 ({error}).") from error
+    if file is not None and not text.strip():
+        raise Problem(f"{file} holds no text; there is nothing to check.")
+    answer = caller.gateway("officer").post(f"/v1/{_named(name, 'cases')}:checkReply", {"text": text})
+    findings = answer.get("findings", [])
+    if as_json:
+        _print_json(answer)
+    else:
+        for line in replying.finding_lines(findings):
+            out.print(line, markup=False, highlight=False)
+        if not findings:
+            out.print("Nothing to say of it.")
+    if replying.blocks(findings):
+        raise typer.Exit(1)
+
+
+@replies_app.command("diff")
+def replies_diff(
+    name: Annotated[str, typer.Argument(help="The case.")],
+    version: Annotated[int, typer.Option("--of", min=0, help="The later version. Default: the newest.")] = 0,
+    base: Annotated[int, typer.Option("--from", min=0, help="The earlier version. Default: the one before.")] = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Shows what changed between two versions of a reply."""
+    answer = replying.compare(caller.gateway(), _named(name, "cases"), version, base)
+    if as_json:
+        _print_json(answer)
+        return
+    styled = out.is_terminal
+    for line in replying.difference_lines(answer, styled=styled):
+        out.print(line, markup=styled, highlight=False)
+
+
+@templates_app.command("list")
+def templates_list(
+    case: Annotated[str, typer.Option(help="Only those that suit this case, the nearest first.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Lists the templates of replies."""
+    parameters = {"case": _named(case, "cases")} if case else {}
+    rows = caller.gateway("officer").get("/v1/replyTemplates", **parameters).get("replyTemplates", [])
+    columns: dict[str, Callable[[Json], str]] = {
+        "template": lambda row: row["name"].removeprefix("replyTemplates/"),
+        "intents": lambda row: ", ".join(row.get("intents", [])),
+        "topics": lambda row: ", ".join(_last(topic) for topic in row.get("topics", [])),
+        "title": lambda row: row.get("displayName", ""),
+    }
+    _print_rows(rows, columns, as_json)
+
+
+@templates_app.command("fill")
+def templates_fill(
+    template: Annotated[str, typer.Argument(help="The template's name, as the list has it.")],
+    case: Annotated[str, typer.Argument(help="The case that fills it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Prints a template with what the case knows; what is still to be written stands as 〔待填：…〕."""
+    path = f"/v1/{_named(template, 'replyTemplates')}:fill"
+    answer = caller.gateway("officer").post(path, {"case": _named(case, "cases")})
+    if as_json:
+        _print_json(answer)
+    else:
+        out.print(answer.get("text", ""), markup=False, highlight=False)
+
+
+@answers_app.command("import")
+def answers_import(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, a question with its answer a row.")],
+    answer: Annotated[str, typer.Option(help="The column of the answer.")],
+    text: Annotated[str, typer.Option(help="The column of what was asked.")] = "",
+    subject: Annotated[str, typer.Option(help="The column of the subject.")] = "",
+    unit: Annotated[str, typer.Option(help="The column of the office that answered.")] = "",
+    identity: Annotated[str, typer.Option("--id", help="The column of the id. Default: the texts are the id.")] = "",
+    time: Annotated[str, typer.Option(help="The column of when it was answered.")] = "",
+    author: Annotated[
+        str, typer.Option(help="The column of who asked: the name is left out wherever it stands in a text.")
+    ] = "",
+    source: Annotated[str, typer.Option(help="Where they come from. Default: the file's name.")] = "",
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one.")] = "Asia/Shanghai",
+    as_json: AsJson = False,
+) -> None:
+    """Brings answers of the past along, to be offered for like cases. Again changes nothing."""
+    columns = answers.Columns(answer, subject, text, unit, identity, time, author)
+    zone = series.zone_of(time_zone)
+    result = answers.import_answers(caller.gateway(), file, source or file.stem, columns, zone)
+    if as_json:
+        _print_json(result)
+        return
+    out.print(
+        f"{result['read']:,} rows: {result['created']:,} new, {result['updated']:,} edited, "
+        f"{result['unchanged']:,} known already, {result['empty']:,} without an answer."
+    )
+
+
+@answers_app.command("similar")
+def answers_similar(
+    case: Annotated[str, typer.Argument(help="The case for which an answer is sought.")] = "",
+    text: Annotated[str, typer.Option(help="What is asked, instead of a case.")] = "",
+    limit: Annotated[int, typer.Option("--limit", min=1, max=50, help="At most this many.")] = 5,
+    as_json: AsJson = False,
+) -> None:
+    """Shows past answers to similar questions, with where they come from."""
+    result = answers.similar(caller.gateway("officer"), _named(case, "cases") if case else "", text, limit)
+    if as_json:
+        _print_json(result)
+        return
+    for line in answers.lines_of(result):
+        out.print(line, markup=False, highlight=False)
 
 
 @clock_app.command("explain")
@@ -695,12 +834,22 @@ def inquire(
 @app.command()
 def receipt(
     token: Annotated[str, typer.Argument(help="The receipt of an inquiry.")],
+    follow_up: Annotated[
+        str, typer.Option(help="What is still to be said on the answer; it goes to the unit that answered.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Reads how an inquiry stands, and its answer."""
-    answer = _public().post("/v1/receipts:lookup", {"receipt": token})
+    """Reads how an inquiry stands, and its answer; or says more on an answer, and prints the receipt of that."""
+    if follow_up:
+        answer = _public().post("/v1/receipts:followUp", {"receipt": token, "text": follow_up})
+    else:
+        answer = _public().post("/v1/receipts:lookup", {"receipt": token})
     if as_json:
         _print_json(answer)
+        return
+    if follow_up:
+        out.print(f"receipt: {answer['receipt']}", markup=False)
+        out.print(f"An answer is promised by {_time(answer.get('deadline', ''))}.")
         return
     out.print(
         f"{_short(answer.get('state', ''), 'STATE_')}  received {_time(answer.get('receiveTime', ''))}  "
@@ -710,6 +859,8 @@ def receipt(
     for found in answer.get("answers", []):
         out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)
+        for line in filter(None, (found.get("paragraph"), found.get("unitContact"))):
+            out.print(line, markup=False)
 
 
 @app.command()
