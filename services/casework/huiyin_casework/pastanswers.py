@@ -10,14 +10,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, delete, func, select
 
-from huiyin_casework.model.similar import AnswerIndex, Match
 from huiyin_casework.store import ANSWERS, CASES, INQUIRIES, REPLIES, Fields, chunks
+
+if TYPE_CHECKING:
+    from huiyin_casework.model.similar import AnswerIndex, Match
 
 _AT_ONCE: Final = 200
 """Answers that are indexed in one step: about a tenth of a second."""
@@ -92,7 +94,7 @@ class AnswerSearch:
     """The index of one process, which follows the table."""
 
     def __init__(self) -> None:
-        self._index = AnswerIndex()
+        self._made: AnswerIndex | None = None
         self._lock = threading.Lock()
 
     def follow(self, connection: Connection) -> bool:
@@ -107,9 +109,20 @@ class AnswerSearch:
             total = connection.scalar(select(func.count()).select_from(ANSWERS)) or 0
             return self._index.search(text, limit), len(self._index), total
 
+    @property
+    def _index(self) -> AnswerIndex:
+        # Loaded when there is something to index: numpy takes 15 MB.
+        from huiyin_casework.model.similar import AnswerIndex
+
+        if self._made is None:
+            self._made = AnswerIndex()
+        return self._made
+
     def _follow(self, connection: Connection) -> bool:
         query = select(func.count(), func.max(ANSWERS.c.number)).select_from(ANSWERS)
         count, newest = connection.execute(query).one()
+        if not count and self._made is None:
+            return False
         known = self._index.numbers
         if count == len(known) and (newest is None or newest in known):
             return False
