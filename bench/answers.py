@@ -1,7 +1,8 @@
 """How well past answers are found, and how often each check of replies fires on them.
 
 A question's title alone is asked, its detail and its answer are indexed. Keys: recall_1, the own answer comes first;
-recall_10, it is among the first ten. `folds` has recall_1 of five parts of the questions, to tell how far chance goes.
+recall_10, it is among the first ten. `folds` has recall_1 of five parts of the questions, to tell how far chance goes;
+`baseline` the same two figures for tf-idf of characters and pairs of characters with cosine similarity.
 
 `checks` has for each check the share of answers that it tells of; `unanswered` the share of points that are told as
 unanswered: of the answer that the message got, of those answers that are longer than 150 characters, and of the answer
@@ -25,6 +26,7 @@ from huiyin_casework.model.checks import Checks, Draft, Finding, Place, parse_ch
 from huiyin_casework.model.points import Asked, points, unanswered
 from huiyin_casework.model.similar import AnswerIndex
 from huiyin_casework.personal import personal_spans
+from sklearn.feature_extraction.text import TfidfVectorizer
 
 from bench import texts
 
@@ -71,6 +73,7 @@ def main() -> None:
         "answers": len(rows),
         "recall_1": round(_share(ranks, 1), 4),
         "recall_10": round(_share(ranks, _FIRST), 4),
+        "baseline": [round(share, 4) for share in _baseline(rows)],
         "folds": [round(_share(fold, 1), 4) for fold in folds],
         "index_us": round((built - started) / len(rows) * 1e6),
         "search_us": round((searched - built) / len(rows) * 1e6),
@@ -88,6 +91,14 @@ def _rank(index: AnswerIndex, title: str, number: int) -> int:
 
 def _share(ranks: list[int], within: int) -> float:
     return sum(rank <= within for rank in ranks) / len(ranks)
+
+
+def _baseline(rows: list[Replied]) -> tuple[float, float]:
+    vectorizer = TfidfVectorizer(analyzer="char", ngram_range=(1, 2))
+    indexed = vectorizer.fit_transform([f"{row.detail}\n{row.answer}" for row in rows])
+    likeness = (vectorizer.transform([row.title for row in rows]) @ indexed.T).toarray()
+    ranks = [int((line > line[number]).sum()) + 1 for number, line in enumerate(likeness)]
+    return _share(ranks, 1), _share(ranks, _FIRST)
 
 
 def _checks(rows: list[Replied]) -> dict[str, float]:

@@ -52,6 +52,7 @@ _COMMON_WORDS: Final = (
     " 感谢 咨询 想问 上级 各级 帮助 进行 反映 支持 工作 单位 职能 能部 关部 合理 公道 主持 正义 作主 做主"
     " 做实 实事 民做 体谅 疾苦 讨个 权益 利益 维护 书记 市长 县长 局长 主任 您好 你好 帮忙 认真 及时 方面"
     " 逐步 真相 明白 说法 便利 加以 不胜 感激 百忙 过问 督促 敦促 慎重 考虑"
+    " 以上 上述 属实 整治 释疑 疑惑 解答 呼声 真正"
 )
 _COMMON: Final = re.compile("|".join(_COMMON_WORDS.split()))
 """Pairs of characters that stand in any inquiry."""
