@@ -14,6 +14,7 @@ from huiyin_analyzer.model.search import (
     parse,
     tokens,
 )
+from huiyin_analyzer.model.text import PlaceNode, Reader
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -80,6 +81,12 @@ def test_a_path_is_found_by_itself_and_by_all_above_it() -> None:
 )
 def test_words_are_all_there_phrases_stand_and_or_joins_two(query: str, expected: list[list[list[str]]]) -> None:
     assert phrases(query) == expected
+
+
+def test_names_that_no_dictionary_has_are_words_of_their_own() -> None:
+    names = Reader(places=[PlaceNode("云溪市.碧水湾", ["碧水湾小区"]), PlaceNode("云溪市.湾小")]).names_in
+    found = [[phrase.text for phrase in parse(query, names).phrases] for query in ("碧水灣小區噪音", "楼下碧水湾")]
+    assert found == [["碧水湾小区", "噪音"], ["楼下", "碧水湾"]]
 
 
 def test_what_is_excluded_is_a_phrase() -> None:

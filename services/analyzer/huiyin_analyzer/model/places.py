@@ -78,6 +78,15 @@ def lowest(paths: Iterable[str]) -> list[str]:
     return found
 
 
+def spans(mentions: Sequence[Mention]) -> list[tuple[int, int]]:
+    """(position, length) of names, in their order; of those that overlap the first, of those within another none."""
+    found: list[tuple[int, int]] = []
+    for at, length, _ in _whole(mentions):
+        if not found or at >= sum(found[-1]):
+            found.append((at, length))
+    return found
+
+
 def _whole(mentions: Sequence[Mention]) -> list[Mention]:
     """Mentions that are not part of a longer one."""
     found: list[Mention] = []

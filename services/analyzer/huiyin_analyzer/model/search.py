@@ -8,7 +8,7 @@ first; docs/analysis.md has the figures. A query is cut into words, and each wor
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from operator import add
@@ -35,6 +35,10 @@ _QUOTES = re.compile("[“”「」＂]")
 _SPACE = re.compile(r"\s+")
 _PRIVATE: Final = {letter: 0xE000 + letter for letter in range(128)}
 _DANGLING: Final = 'has OR without a word on each side; put one there, or write "OR" in quotation marks'
+
+
+Names = Callable[[str], Iterable[tuple[int, int]]]
+"""(position, length) of names in a run of Chinese, in their order, none within another."""
 
 
 class QueryError(ValueError):
@@ -119,10 +123,11 @@ def fact_token(kind: str, value: str) -> str:
     return f"{kind}:{value}".translate(_PRIVATE)
 
 
-def parse(text: str) -> Query:
+def parse(text: str, names: Names = lambda run: ()) -> Query:
     """Reads a query: words are all to be there, "phrases" as they stand, -word not; OR joins two alternatives.
 
-    An unquoted run of Chinese is cut into its words; a single character among them is passed over. Raises QueryError.
+    An unquoted run of Chinese is cut into its words; a single character among them is passed over. `names`: where names
+    stand in a run that are words of their own, which no dictionary has. Raises QueryError.
     """
     groups: list[list[Alternative]] = []
     excluded: list[Phrase] = []
@@ -139,7 +144,7 @@ def parse(text: str) -> Query:
                 raise QueryError("has an exclusion beside OR; put the exclusion at the end")
             excluded += _phrase(word if phrase is None else phrase)
             continue
-        found = _cut(word) if phrase is None else _phrase(phrase)
+        found = _cut(word, names) if phrase is None else _phrase(phrase)
         typed = _phrase(word) if phrase is None else found
         if found:
             alternative = Alternative(found, (typed or found)[0])
@@ -160,23 +165,32 @@ def parse(text: str) -> Query:
     return query
 
 
-def _cut(word: str) -> tuple[Phrase, ...]:
-    found: list[Phrase] = []
+def _cut(word: str, names: Names) -> tuple[Phrase, ...]:
+    found: list[str] = []
     for run in _RUN.findall(fold(word)):
         if run[0] < "\x80":
-            found.append(Phrase((run,), run))
+            found.append(run)
             continue
-        pieces: list[str] = []
-        single = False
-        for piece in cut(run):
-            # Characters that no dictionary joins are a name more often than not.
-            if single and len(piece) == 1:
-                pieces[-1] += piece
-            else:
-                pieces.append(piece)
-            single = len(piece) == 1
-        found += [Phrase(tuple(tokens(piece)), piece) for piece in pieces if len(piece) > 1]
-    return tuple(dict.fromkeys(found))
+        at = 0
+        for start, length in names(run):
+            found += [*_words(run[at:start]), run[start : start + length]]
+            at = start + length
+        found += _words(run[at:])
+    return tuple(Phrase(tuple(tokens(piece)), piece) for piece in dict.fromkeys(found))
+
+
+def _words(run: str) -> list[str]:
+    """The words of a run of Chinese, without single characters."""
+    pieces: list[str] = []
+    single = False
+    for piece in cut(run):
+        # Characters that no dictionary joins are a name more often than not.
+        if single and len(piece) == 1:
+            pieces[-1] += piece
+        else:
+            pieces.append(piece)
+        single = len(piece) == 1
+    return [piece for piece in pieces if len(piece) > 1]
 
 
 def _phrase(text: str) -> tuple[Phrase, ...]:

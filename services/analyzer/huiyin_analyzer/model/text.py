@@ -119,22 +119,28 @@ class Reader:
             {harm: _each(words) for harm, words in sorted(harms.items())},
         )
 
+    def names_in(self, text: str) -> list[tuple[int, int]]:
+        """(position, length) of the names of places in a folded text, each whole."""
+        return place_names.spans(self._mentions(text, 0))
+
     def _signs(self, part: str) -> Iterator[tuple[str, Sign]]:
         for at, phrase, (kind, value) in self._phrases.find(part):
             if kind == _SIGN and (not value.counts or signs.counts(value, part, at, len(phrase))):
                 yield phrase, value
 
     def _places(self, subject: str, text: str, first: str) -> list[str]:
-        mentions = [
-            Mention(offset + at, len(phrase), value)
-            for offset, part in ((0, subject), (len(subject), text))
-            for at, phrase, (kind, value) in self._phrases.find(part)
-            if kind == _PLACE
-        ]
+        mentions = [*self._mentions(subject, 0), *self._mentions(text, len(subject))]
         named = place_names.by_certainty(mentions)
         if not named:
             named = place_names.all_by_pattern(f"{subject}\n{text}")
         return place_names.lowest([first, *named] if first else named)
+
+    def _mentions(self, part: str, offset: int) -> list[Mention]:
+        return [
+            Mention(offset + at, len(phrase), value)
+            for at, phrase, (kind, value) in self._phrases.find(part)
+            if kind == _PLACE
+        ]
 
 
 def best_topic(points: Mapping[str, int], among: Iterable[str]) -> str:
