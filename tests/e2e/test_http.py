@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import json
 import threading
 import tomllib
@@ -98,6 +99,34 @@ def test_importing_again_adds_none_and_rows_refused_are_named(system: System, tm
     told = system.huiyin("import", str(broken), "--no-answer")
     assert "3 rows: 1 new" in told and "2 refused" in told
     assert "row 3, publish_time" in told and "row 4" in told
+
+
+def test_a_file_is_analyzed_row_by_row_and_nothing_of_it_is_stored(system: System, tmp_path: Path) -> None:
+    with client(system) as http:
+        before = http.get("/v1/events").json()["totalSize"]
+        columns = ["--text", "内容", "--subject", "主题", "--time", "时间"]
+        told = system.huiyin("analyze", str(SAMPLES / "messages.csv"), "--out", str(tmp_path / "read.csv"), *columns)
+        assert f"{ROWS} rows written" in told and "cannot be read" not in told
+        assert http.get("/v1/events").json()["totalSize"] == before
+    with (
+        (SAMPLES / "messages.csv").open(encoding="utf-8") as given,
+        (tmp_path / "read.csv").open("r", -1, "utf-8") as read,
+    ):
+        pairs = list(zip(csv.DictReader(given), csv.DictReader(read), strict=True))
+    assert all(row.items() <= found.items() for row, found in pairs)
+    assert sum(found["topic_1"] != "" for _, found in pairs) > ROWS / 2
+    assert any(found["places"].startswith("云溪市.") and found["times"] for _, found in pairs)
+
+
+def test_what_is_hot_is_explained_and_an_event_sums_itself_up(system: System) -> None:
+    hot = json.loads(system.huiyin("events", "hot", "--from", "2026-03-01", "--to", "2026-04-01", "--json"))
+    heats = [found["heat"]["heat"] for found in hot["events"]]
+    assert len(heats) == 20 and heats == sorted(heats, reverse=True)
+    event = hot["events"][0]["event"]["name"]
+    shown = json.loads(system.huiyin("events", "show", event, "--json"))
+    texts = {member["post"]: " ".join(member["text"].split()) for member in shown["memberships"]}
+    sentences = shown["summary"]["sentences"]
+    assert sentences and all(sentence["text"] in texts[sentence["post"]] for sentence in sentences)
 
 
 def test_the_export_has_every_membership(system: System) -> None:
