@@ -11,7 +11,7 @@ from typing import Any
 
 import huiyin_analyzer
 import pytest
-from huiyin.analyzer.v1 import search_pb2
+from huiyin.analyzer.v1 import place_pb2, search_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin.type.v1 import feed_pb2, grade_pb2
 from huiyin_analyzer.model import search as model
@@ -131,6 +131,28 @@ def test_words_phrases_exclusions_and_alternatives(database_url: str) -> None:
             "没有的话": [],
         }.items():
             assert await running.found(query, order_by="publish_time desc") == expected, query
+
+    run(database_url, body)
+
+
+def test_traditional_and_simplified_find_each_other_and_are_marked_as_they_stand(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.take(post(1, "工地夜間施工擾民"), post(2, "工地夜间施工扰民"))
+        for query in ("夜間施工", "夜间施工", '"施工擾民"'):
+            assert await running.found(query, order_by="publish_time desc") == ["2", "1"]
+        hits = (await running.search("夜间", order_by="publish_time desc")).hits
+        assert [piece.text for hit in hits for piece in hit.snippet if piece.matches] == ["夜间", "夜間"]
+
+    run(database_url, body)
+
+
+def test_a_name_of_the_gazetteer_is_searched_whole(database_url: str) -> None:
+    async def body(running: Running) -> None:
+        await running.take(post(1, "荷塘新村的噪音"), post(2, "荷塘有噪音，新村里也有"))
+        assert await running.found("荷塘新村噪音", order_by="publish_time desc") == ["2", "1"]
+        places = [place_pb2.Place(name="places/荷塘新村")]
+        await running.service.BatchUpdatePlaces(place_pb2.BatchUpdatePlacesRequest(places=places), None)
+        assert await running.found("荷塘新村噪音", order_by="publish_time desc") == ["1"]
 
     run(database_url, body)
 

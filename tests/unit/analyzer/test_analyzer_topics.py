@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
-from huiyin_analyzer.model.topics import LOW, TopicModel, TopicReader
+from huiyin_analyzer.model.topics import LOW, TopicModel, TopicReader, joined
 from huiyin_analyzer.training.fitting import CannotTrain, Example, train
 
 WORDS = {
@@ -65,3 +65,7 @@ def test_too_few_examples_are_refused_in_words() -> None:
     with pytest.raises(CannotTrain) as caught:
         train(examples(2), {})
     assert "反映" not in str(caught.value)
+
+
+def test_a_model_reads_traditional_characters_as_simplified_ones() -> None:
+    assert joined("Ａ３區", "夜間施工擾民") == joined("A3区", "夜间施工扰民") == "A3区夜间施工扰民"

@@ -21,6 +21,7 @@ from typing import Any, Final, Self, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from huiyin_analyzer.model.folding import fold
 from huiyin_analyzer.model.text import best_topic
 from huiyin_analyzer.model.words import cut
 
@@ -82,9 +83,9 @@ class Counts:
 
 
 def joined(subject: str, text: str) -> str:
-    """Subject and text as the model reads them: in one, the subject once, without white space."""
-    text = "".join(text[: 2 * SPANS[-1]].split())
-    subject = "".join(subject.split())
+    """Subject and text as the model reads them: in one, folded, the subject once, without white space."""
+    text = fold("".join(text[: 2 * SPANS[-1]].split()))
+    subject = fold("".join(subject.split()))
     return text if text.startswith(subject) else subject + text
 
 

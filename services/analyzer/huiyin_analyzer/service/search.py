@@ -13,7 +13,8 @@ from huiyin_chassis.identity import Principal, current_principal
 from sqlalchemy import Connection, Row, func, select
 
 from huiyin_analyzer import resources
-from huiyin_analyzer.model.search import Marker, Piece, Query, QueryError, fact_token, parse
+from huiyin_analyzer.model.search import Marker, Names, Piece, Query, QueryError, fact_token, parse
+from huiyin_analyzer.readers import Readers
 from huiyin_analyzer.service.events import as_of_now, scope_of, within_reach
 from huiyin_analyzer.store import EVENTS, SEARCH_POSTS, AnalyzerStore, search
 from huiyin_analyzer.store.search import LOOKED_AT, ROW, Wanted
@@ -27,13 +28,14 @@ class SearchMethods:
     """What the service finds."""
 
     _store: AnalyzerStore
+    _readers: Readers
 
     async def SearchMemberships(
         self, request: search_pb2.SearchMembershipsRequest, context: Any
     ) -> search_pb2.SearchMembershipsResponse:
         """Posts that match, with their events."""
         principal = current_principal()
-        wanted = _wanted(request.filter, principal)
+        wanted = await self._wanted(request.filter, principal)
         by_relevance = _is_by_relevance(request.order_by, wanted.query)
         marker = Marker(wanted.query)
 
@@ -67,7 +69,7 @@ class SearchMethods:
     ) -> search_pb2.SearchEventsResponse:
         """Events with posts that match."""
         principal = current_principal()
-        wanted = _wanted(request.filter, principal)
+        wanted = await self._wanted(request.filter, principal)
         marker = Marker(wanted.query)
 
         def read(connection: Connection) -> search_pb2.SearchEventsResponse:
@@ -103,10 +105,14 @@ class SearchMethods:
 
         return await self._store.read(read)
 
+    async def _wanted(self, given: search_pb2.SearchFilter, principal: Principal) -> Wanted:
+        in_force = await self._store.read(self._readers.get)
+        return _wanted(given, principal, in_force.texts.names_in)
 
-def _wanted(given: search_pb2.SearchFilter, principal: Principal) -> Wanted:
+
+def _wanted(given: search_pb2.SearchFilter, principal: Principal, names: Names) -> Wanted:
     try:
-        query = parse(given.query)
+        query = parse(given.query, names)
     except QueryError as error:
         raise InvalidArgument("filter.query", str(error), "QUERY_INVALID") from None
     paths = [("t", [given.topic.removeprefix("topics/")]), ("p", [given.place.removeprefix("places/")])]
