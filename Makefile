@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-forecast bench-scale bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-scale bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -48,6 +48,9 @@ bench-answers: setup ## how well past answers are found; EVAL_DATA= names a fold
 
 bench-bursts: setup ## how soon bursts are alarmed, and how often falsely
 	@$(BIN)/python -m bench.bursts
+
+bench-casework: setup ## steps of cases a second on both databases, and lists of ROWS=100000 open cases
+	@ROWS=$(or $(ROWS),100000) $(BIN)/python -m bench.casework
 
 bench-events: setup ## how well and how fast posts are joined to events; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.events

@@ -1,4 +1,5 @@
-"""Bulk inserts and updates past SQLAlchemy's work for each row, which costs several times what the database needs.
+"""Rows by their keys, bulk inserts and updates, past SQLAlchemy's work for each, which costs several times what the
+database needs.
 
 Values go to the driver as they are, so columns hold what it takes itself: text, integers, booleans, bytes, None.
 """
@@ -10,7 +11,26 @@ from functools import lru_cache
 from operator import itemgetter
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Boolean, Column, Connection, Table
+
+
+def select_locked(connection: Connection, column: Column[Any], values: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of a column's table in which it is one of the values, by the names of all their columns.
+
+    On PostgreSQL they stay locked until the transaction ends.
+    """
+    table = column.table
+    # As many marks as the next power of two: few statements, each prepared once.
+    padded = [*values, *[values[-1]] * ((1 << (len(values) - 1).bit_length()) - len(values))]
+    postgresql = connection.dialect.name == "postgresql"
+    statement = _select(table, column.name, len(padded), connection.dialect.paramstyle, postgresql)
+    names, flags = _names(table)
+    rows = [dict(zip(names, row, strict=True)) for row in connection.exec_driver_sql(statement, tuple(padded))]
+    if not postgresql:
+        for row in rows:
+            for name in flags:
+                row[name] = bool(row[name])
+    return rows
 
 
 def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -29,11 +49,30 @@ def update_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
         connection.exec_driver_sql(statement, _values(rows, names))
 
 
-def _values(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> list[tuple[Any, ...]]:
+def _values(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> Any:
+    """A list of tuples; of one row the tuple alone, which drivers run with less ado."""
+    if len(rows) == 1:
+        return tuple(rows[0][name] for name in names)
     if len(names) == 1:
         return [(row[names[0]],) for row in rows]
     pick = itemgetter(*names)
     return [pick(row) for row in rows]
+
+
+@lru_cache(maxsize=256)
+def _select(table: Table, column: str, count: int, paramstyle: str, locked: bool) -> str:
+    columns = ", ".join(_quoted(table, name) for name in table.columns.keys())  # noqa: SIM118
+    marks = ", ".join([_mark(paramstyle)] * count)
+    lock = " FOR UPDATE" if locked else ""
+    return f"SELECT {columns} FROM {table.name} WHERE {_quoted(table, column)} IN ({marks}){lock}"
+
+
+@lru_cache(maxsize=256)
+def _names(table: Table) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns of a table, and those that SQLite keeps as numbers although they are booleans."""
+    return tuple(table.columns.keys()), tuple(
+        name for name, column in table.columns.items() if isinstance(column.type, Boolean)
+    )
 
 
 @lru_cache(maxsize=256)

@@ -14,7 +14,7 @@ from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.model import chain
@@ -24,7 +24,6 @@ from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
-    ASSIGNMENTS,
     CASES,
     ENTRIES,
     EVENTS,
@@ -73,7 +72,6 @@ class CaseFiles:
         self.clocks = Timekeeping(tx, rules)
         self._entries: list[Fields] = []
         self._notes: list[Fields] = []
-        self._assisting: dict[str, list[str]] = {}
         self._opened: dict[str, None] = {}
         self._held: dict[str, None] = {}
 
@@ -107,15 +105,6 @@ class CaseFiles:
     def case_of(self, event: Fields) -> Fields | None:
         """The latest case of an event."""
         return self.case(event["case_id"]) if event["case_id"] else None
-
-    def assisting(self, case_id: str) -> list[str]:
-        """Units that assist in a case."""
-        if case_id not in self._assisting:
-            query = select(ASSIGNMENTS.c.unit_id).where(
-                and_(ASSIGNMENTS.c.case_id == case_id, ASSIGNMENTS.c.lead.is_(False))
-            )
-            self._assisting[case_id] = list(self.tx.execute(query.order_by(ASSIGNMENTS.c.unit_id)).scalars())
-        return self._assisting[case_id]
 
     # Recording and telling
 
@@ -160,8 +149,7 @@ class CaseFiles:
     def tell(self, case: Fields, kind: str) -> None:
         """Adds a change of a case to the feed."""
         self.cases.change(case, revision=case["revision"] + 1, update_time=self.tx.now_us)
-        assisting = self.assisting(case["id"]) if case["lead_unit"] else ()
-        message = resources.case(case, assisting=assisting)
+        message = resources.case(case)
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
 
     def tell_inquiry(self, inquiry: Fields, kind: str) -> None:
@@ -212,6 +200,7 @@ class CaseFiles:
                 "topic": event["topic"],
                 "place": event["place"],
                 "lead_unit": "",
+                "assisting_units": "[]",
                 "suggested_unit": self.rules.suggested_unit(event["topic"], event["place"]),
                 "inquiry_count": 0,
                 "deadline": NO_DEADLINE,

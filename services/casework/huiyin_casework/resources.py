@@ -19,8 +19,9 @@ from huiyin_casework.store import NO_DEADLINE
 Fields = Mapping[str, Any] | RowMapping
 
 
-def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False) -> case_pb2.Case:
-    """A case; `assisting` are unit ids."""
+def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
+    """A case."""
+    assisting = row["assisting_units"]
     message = case_pb2.Case(
         name=f"cases/{row['id']}",
         event=named("events", row["event_id"]),
@@ -30,7 +31,7 @@ def case(row: Fields, *, assisting: Sequence[str] = (), with_steps: bool = False
         topic=named("topics", row["topic"]),
         place=named("places", row["place"]),
         lead_unit=named("units", row["lead_unit"]),
-        assisting_units=(f"units/{unit}" for unit in assisting),
+        assisting_units=() if assisting == "[]" else (f"units/{unit}" for unit in json.loads(assisting)),
         suggested_unit=named("units", row["suggested_unit"]),
         inquiry_count=row["inquiry_count"],
         deadline=None if row["deadline"] == NO_DEADLINE else time(row["deadline"]),

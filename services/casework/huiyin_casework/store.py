@@ -10,14 +10,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from huiyin_chassis.bulk import insert_many, update_many
+from huiyin_chassis.bulk import insert_many, select_locked, update_many
 from huiyin_chassis.store import Store
 from huiyin_chassis.tables import Id, define_tables
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    ColumnElement,
     Connection,
     Index,
     Integer,
@@ -78,6 +77,8 @@ CASES = Table(
     _text("topic"),
     _text("place"),
     _text("lead_unit"),
+    # JSON list of ids, as its assignments have them; kept here for whoever only shows the case.
+    _text("assisting_units"),
     _text("suggested_unit"),
     Column("inquiry_count", BigInteger, nullable=False),
     # The earliest among its unanswered inquiries; the largest integer where there is none, so that it sorts last.
@@ -102,7 +103,22 @@ CASES = Table(
     Column("head_hash", LargeBinary, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("cases_by_event", "event_id"),
-    Index("cases_by_deadline", "deadline", "id"),
+    # The order of the default listing, with what lists are filtered by, so that a filter is looked at in the index.
+    Index(
+        "cases_by_deadline",
+        "deadline",
+        "id",
+        "state",
+        "grade",
+        "urgent",
+        "drill",
+        "lead_unit",
+        "suggested_unit",
+        "topic",
+        "place",
+        "create_time",
+        "inquiry_count",
+    ),
     Index("cases_by_state", "state", "deadline"),
 )
 
@@ -389,14 +405,14 @@ class Rows:
         self._changed: set[str] = set()
         self._columns: set[str] = set()
 
-    def load(self, connection: Connection, column: ColumnElement[Any], values: Iterable[str]) -> None:
+    def load(self, connection: Connection, column: Column[Any], values: Iterable[str]) -> None:
         """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there.
 
         On PostgreSQL they stay locked until the work ends, for another process may write too.
         """
         for chunk in chunks(values):
-            for row in connection.execute(select(self._table).where(column.in_(chunk)).with_for_update()):
-                self._rows.setdefault(row.id, dict(row._mapping))
+            for row in select_locked(connection, column, chunk):
+                self._rows.setdefault(row["id"], row)
 
     def find(self, connection: Connection, row_id: str) -> Fields | None:
         """A row by its id, loaded when it is not in memory yet."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from huiyin.casework.v1 import case_pb2, task_pb2
@@ -11,7 +12,7 @@ from sqlalchemy import delete, func, insert, select
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import SameRequester, State, Step, check_requester
-from huiyin_casework.store import ASSIGNMENTS, TASKS, UNITS
+from huiyin_casework.store import ASSIGNMENTS, TASKS
 from huiyin_casework.timekeeping import DROPPED, MET
 
 
@@ -22,9 +23,8 @@ class OrderSteps(StepWork):
         """Orders units to deal with the case."""
         state = self._advance(Step.ASSIGN)
         units = [name.removeprefix("units/") for name in (lead, *assisting)]
-        known = set(self._tx.execute(select(UNITS.c.id).where(UNITS.c.id.in_(units))).scalars())
         for field, unit in zip(("lead_unit", *["assisting_units"] * len(assisting)), units, strict=True):
-            if unit not in known:
+            if self._files.rules.unit(unit) is None:
                 raise InvalidArgument(
                     field, f"units/{unit} does not exist; list /v1/units to see which do", "UNIT_UNKNOWN"
                 )
@@ -34,6 +34,7 @@ class OrderSteps(StepWork):
         self._tx.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.case_id == case_id))
         rows = [{"case_id": case_id, "unit_id": unit, "lead": unit == units[0]} for unit in units]
         self._tx.execute(insert(ASSIGNMENTS), rows)
+        self._files.cases.change(self._case, assisting_units=json.dumps(sorted(units[1:])))
         details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
         self._files.clocks.start_order(self._case, units[0])

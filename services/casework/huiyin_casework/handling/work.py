@@ -109,8 +109,7 @@ class StepWork:
         self._files.cases.change(self._case, state=state_number(state), **values)
         self._files.tell(self._case, kind)
         self._files.write()
-        assisting = self._files.assisting(self._case["id"])
-        return resources.case(self._case, assisting=assisting, with_steps=True)
+        return resources.case(self._case, with_steps=True)
 
 
 def _may_see(tx: Tx, principal: Principal, case_id: str) -> bool:

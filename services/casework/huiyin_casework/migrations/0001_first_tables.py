@@ -48,6 +48,7 @@ def upgrade() -> None:
         sa.Column("topic", sa.Text(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("lead_unit", sa.Text(), nullable=False),
+        sa.Column("assisting_units", sa.Text(), nullable=False),
         sa.Column("suggested_unit", sa.Text(), nullable=False),
         sa.Column("inquiry_count", sa.BigInteger(), nullable=False),
         sa.Column("deadline", sa.BigInteger(), nullable=False),
@@ -71,7 +72,25 @@ def upgrade() -> None:
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index("cases_by_deadline", "cases", ["deadline", "id"], unique=False)
+    op.create_index(
+        "cases_by_deadline",
+        "cases",
+        [
+            "deadline",
+            "id",
+            "state",
+            "grade",
+            "urgent",
+            "drill",
+            "lead_unit",
+            "suggested_unit",
+            "topic",
+            "place",
+            "create_time",
+            "inquiry_count",
+        ],
+        unique=False,
+    )
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
     op.create_index("cases_by_state", "cases", ["state", "deadline"], unique=False)
     op.create_table(

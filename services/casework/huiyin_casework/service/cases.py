@@ -28,9 +28,8 @@ from huiyin_casework import resources
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
-from huiyin_casework.service.scope import assisting_units, cases, scope, visible_case
+from huiyin_casework.service.scope import cases, scope, visible_case
 from huiyin_casework.store import (
-    ASSIGNMENTS,
     CASES,
     ENTRIES,
     INQUIRIES,
@@ -76,7 +75,7 @@ class CaseMethods:
 
         def read(connection: Connection) -> case_pb2.Case:
             row = visible_case(connection, principal, request.name)
-            return resources.case(row, assisting=assisting_units(connection, row["id"]), with_steps=True)
+            return resources.case(row, with_steps=True)
 
         return await self._store.read(read)
 
@@ -97,19 +96,8 @@ class CaseMethods:
                 page_token=request.page_token,
                 binding=("cases", request.filter, scope(principal)),
             )
-            helpers: dict[str, list[str]] = {}
-            assigned = [row.id for row in found.rows if row.lead_unit]
-            if assigned:
-                assisting = select(ASSIGNMENTS).where(
-                    ASSIGNMENTS.c.case_id.in_(assigned), ASSIGNMENTS.c.lead.is_(False)
-                )
-                for row in connection.execute(assisting.order_by(ASSIGNMENTS.c.unit_id)):
-                    helpers.setdefault(row.case_id, []).append(row.unit_id)
             return case_pb2.ListCasesResponse(
-                cases=(
-                    resources.case(row._mapping, assisting=helpers.get(row.id, ()), with_steps=True)
-                    for row in found.rows
-                ),
+                cases=(resources.case(row._mapping, with_steps=True) for row in found.rows),
                 next_page_token=found.next_page_token,
                 total_size=total(connection, query),
                 cursor=self._feed.head(connection),

