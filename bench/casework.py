@@ -33,6 +33,7 @@ from huiyin_casework import supervision
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.offices import seed
+from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer
@@ -281,7 +282,9 @@ async def _long_lists(url: str, folder: Path) -> dict[str, object]:
             while some := [row for _, row in zip(range(_AT_ONCE), rows, strict=False)]:
                 await store.write(partial(_insert, table, some))
         set_current_principal(_PEOPLE["desk"])
-        servicer = CaseworkServicer(store, Feed(store), policies, Rules(policies), Secrets(folder / "secrets"))
+        servicer = CaseworkServicer(
+            store, Feed(store), policies, Rules(policies), Secrets(folder / "secrets"), AnswerSearch()
+        )
         lists = {name: await _time_list(servicer, make) for name, make in town.filters().items()}
         due = [await _time_due(store, town.now) for _ in range(200)]
     finally:
