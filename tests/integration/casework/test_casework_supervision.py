@@ -247,7 +247,9 @@ def test_a_stand_in_is_for_its_own_unit_and_not_for_its_own_words(run: Run) -> N
             own = await office.case("e2")
             await office.call("AssignCase", case_pb2.AssignCaseRequest(name=own.name, lead_unit="units/water"))
             await office.take(own, "accept")
-            await office.call("DraftReply", case_pb2.DraftReplyRequest(name=own.name, text="已修复。"), deputy)
+            await office.call(
+                "DraftReply", case_pb2.DraftReplyRequest(name=own.name, text="管网已抢修完毕，今晨恢复供水。"), deputy
+            )
             await office.take(own, "review")
             approve = case_pb2.ApproveReplyRequest(name=own.name, decision=case_pb2.DECISION_PASS)
             assert (await office.refusal("ApproveReply", approve, deputy)).reason == "SAME_AUTHOR"
