@@ -816,11 +816,16 @@ def inquire(
     text: Annotated[str, typer.Argument(help="What is asked.")],
     subject: Annotated[str, typer.Option(help="A title.")] = "",
     contact: Annotated[str, typer.Option(help="How to reach the author; kept encrypted, destroyed afterwards.")] = "",
+    consent: Annotated[
+        bool, typer.Option("--public", help="The masked text may become public with the answer.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Submits an inquiry as a citizen would, and prints its receipt."""
     public = _public()
-    answer = public.post("/v1/inquiries:submit", {"text": text, "subject": subject, "contact": contact})
+    answer = public.post(
+        "/v1/inquiries:submit", {"text": text, "subject": subject, "contact": contact, "publicConsent": consent}
+    )
     if as_json:
         _print_json(answer)
         return

@@ -90,6 +90,33 @@ def test_only_the_lead_unit_acts_and_only_what_the_table_allows(system: System) 
         assert officer.post(f"/v1/{case['name']}:assign", json={"leadUnit": "units/desk"}).status_code == 403
 
 
+def test_a_reply_that_is_blocked_is_written_anew_published_and_offered_for_the_next_case(
+    system: System, tmp_path: Path
+) -> None:
+    with client(system) as desk, client(system, "officer") as officer, client(system, "reviewer") as reviewer:
+        case = desk.get("/v1/cases", params={"filter": "state = REGISTERED", "pageSize": 1}).json()["cases"][0]
+        path = f"/v1/{case['name']}"
+        desk.post(f"{path}:assign", json={"leadUnit": "units/desk"}).raise_for_status()
+        officer.post(f"{path}:accept", json={}).raise_for_status()
+        officer.post(f"{path}:draftReply", json={"text": "您好！请找王工13800138000。"}).raise_for_status()
+        refused = reviewer.post(f"{path}:reviewReply", json={"decision": "DECISION_PASS"})
+        assert (refused.status_code, refused.json()["reason"]) == (400, "REPLY_BLOCKED")
+        officer.post(f"{path}:draftReply", json={"text": "您好！鹭鸶桥的护栏3月2日已换新。"}).raise_for_status()
+        reviewer.post(f"{path}:reviewReply", json={"decision": "DECISION_PASS"}).raise_for_status()
+        with client(system, "approver") as approver:
+            approver.post(f"{path}:approveReply", json={"decision": "DECISION_PASS"}).raise_for_status()
+        desk.post(f"{path}:publishReply", json={"publicSummary": "桥上护栏何时修好"}).raise_for_status()
+    assert "[-请找王工13800138000。-]{+鹭鸶桥的护栏3月2日已换新。+}" in system.huiyin("replies", "diff", case["name"])
+    (public,) = httpx.get(f"{system.layout.address}/v1/publications").json()["publications"]
+    assert public["question"] == "桥上护栏何时修好"
+    assert "鹭鸶桥的护栏" in system.huiyin("answers", "similar", "--text", "鹭鸶桥护栏坏了")
+    past = tmp_path / "past.csv"
+    past.write_text("问,答,谁\n云雀巷积水,云雀巷的下水道已疏通。,山里人\n", "utf-8")
+    told = system.huiyin("answers", "import", str(past), "--answer", "答", "--text", "问", "--author", "谁")
+    assert told.startswith("1 rows: 1 new")
+    assert "past" in system.huiyin("answers", "similar", "--text", "云雀巷又积水了")
+
+
 def test_importing_again_adds_none_and_rows_refused_are_named(system: System, tmp_path: Path) -> None:
     assert f"0 new, 0 edited, {ROWS} known already" in system.huiyin("import", str(SAMPLES / "messages.csv"))
     broken = tmp_path / "broken.csv"
