@@ -28,7 +28,7 @@ class InForce:
     def read(self, posts: Sequence[tuple[str, str]]) -> list[tuple[Reading, TopicReading]]:
         """What is read of posts (subject, text), and their topics: the same as the stream of posts reads."""
         readings = [self.texts.read(*post) for post in posts]
-        return list(zip(readings, self.topics.read(posts, [reading.topics for reading in readings]), strict=True))
+        return list(zip(readings, self.topics.read(posts, readings), strict=True))
 
 
 class Readers:

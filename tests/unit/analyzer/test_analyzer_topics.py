@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 
 import pytest
+from huiyin_analyzer.model.text import Reader
 from huiyin_analyzer.model.topics import LOW, TopicModel, TopicReader, joined
 from huiyin_analyzer.training.fitting import CannotTrain, Example, train
 
@@ -48,7 +49,9 @@ def test_a_model_read_back_tells_the_same(model: TopicModel) -> None:
 def test_the_words_of_the_tree_choose_beneath_the_label(model: TopicModel) -> None:
     reader = TopicReader(model, 7, ["环境保护", "环境保护.噪声", "交通运输.公交"])
     text = "夜间施工噪音，打桩"
-    noisy, bare = reader.read([("", text)] * 2, [{"环境保护.噪声": 4, "交通运输.公交": 9}, {}])
+    read = Reader().read("", text)
+    spoken_of = {"环境保护.噪声": 4, "交通运输.公交": 9}
+    noisy, bare = reader.read([("", text)] * 2, [read._replace(topics=spoken_of), read])
     assert (noisy.path, noisy.model) == ("环境保护.噪声", 7)
     assert bare.path == "环境保护"
 

@@ -13,16 +13,16 @@ from __future__ import annotations
 import io
 import json
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Final, Self, TypeAlias
+from typing import Any, Final, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from huiyin_analyzer.model.folding import fold
-from huiyin_analyzer.model.text import best_topic
+from huiyin_analyzer.model.text import Reading, best_topic
 from huiyin_analyzer.model.words import cut
 
 SPANS: Final = (80, 600)
@@ -55,8 +55,7 @@ class Prediction:
         return self.confidence < LOW
 
 
-@dataclass(frozen=True, slots=True)
-class TopicReading:
+class TopicReading(NamedTuple):
     """The topic of a post. `path`: a path of the tree, or the label alone; `label`: as it was trained, verbatim.
 
     `model`: its number; 0, without a confidence, where the words of the tree told it.
@@ -69,7 +68,7 @@ class TopicReading:
     low: bool
 
 
-NOTHING: Final = TopicReading("", "", 0, 0.0, low=False)
+NOTHING: Final = TopicReading("", "", 0, 0.0, False)
 """The topic of nothing at all."""
 
 
@@ -196,7 +195,8 @@ class TopicModel:
             best = shares.argmax(axis=1)
             confidence = shares[np.arange(len(best)), best]
             found += [
-                Prediction(self.labels[at], share) for at, share in zip(best.tolist(), confidence.tolist(), strict=True)
+                Prediction(self.labels[at], round(share, 4))
+                for at, share in zip(best.tolist(), confidence.tolist(), strict=True)
             ]
         return found
 
@@ -265,32 +265,25 @@ class TopicReader:
         """The paths of its labels."""
         return set(self._paths.values())
 
-    def read(self, posts: Sequence[tuple[str, str]], spoken_of: Sequence[Mapping[str, int]]) -> list[TopicReading]:
-        """The topics of posts (subject, text). `spoken_of`: what their words speak of, `Reading.topics`."""
+    def read(self, posts: Iterable[tuple[str, str]], readings: Sequence[Reading]) -> list[TopicReading]:
+        """The topics of posts (subject, text) of which all else was read. Without a model no text is looked at."""
         if self._model is None:
-            return [_by_words(points) for points in spoken_of]
-        predictions = self._model.predict([joined(*post) for post in posts])
+            # How sure words are nobody measured, so what they tell is never low.
+            return [TopicReading(each.topic, each.topic.partition(".")[0], 0, 0.0, False) for each in readings]
+        texts = [joined(*post) for post in posts]
         return [
-            TopicReading(
-                self._beneath(found.label, points), found.label, self.number, round(found.confidence, 4), found.low
-            )
-            if any(post)
+            TopicReading(self._beneath(found, reading.topics), found.label, self.number, found.confidence, found.low)
+            if text
             else NOTHING
-            for post, found, points in zip(posts, predictions, spoken_of, strict=True)
+            for text, found, reading in zip(texts, self._model.predict(texts), readings, strict=True)
         ]
 
-    def _beneath(self, label: str, points: Mapping[str, int]) -> str:
-        path = self._paths[label]
-        if label not in self._in_tree:
+    def _beneath(self, found: Prediction, points: Mapping[str, int]) -> str:
+        path = self._paths[found.label]
+        if found.label not in self._in_tree:
             return path
         start = f"{path}."
         return best_topic(points, [each for each in points if each.startswith(start)]) or path
-
-
-def _by_words(points: Mapping[str, int]) -> TopicReading:
-    """The topic that the words speak of most. How sure they are nobody measured, so it is never low."""
-    path = best_topic(points, points)
-    return TopicReading(path, path.partition(".")[0], 0, 0.0, low=False)
 
 
 def path_of(label: str) -> str:

@@ -208,7 +208,7 @@ class _Batch:
         """What rows keep of the topics of new posts: what people said of them, else what is read, all at once."""
         new = {post_id: post for _, post in posts if (post_id := _id_of(post)) in readings}
         read = self._read.topics.read(
-            [(post.subject, post.text) for post in new.values()], [readings[post_id][1].topics for post_id in new]
+            ((post.subject, post.text) for post in new.values()), [readings[post_id][1] for post_id in new]
         )
         found = {post_id: as_read(topic) for post_id, topic in zip(new, read, strict=True)}
         if self._corrected:
