@@ -235,3 +235,26 @@ def test_a_cursor_that_cannot_be_served_is_410(system: System) -> None:
 def test_the_openapi_document_is_served(system: System) -> None:
     document = httpx.get(f"{system.layout.address}/v1/openapi.json").json()
     assert document["openapi"] == "3.1.0" and "/v1/cases/{case}:assign" in document["paths"]
+
+
+def test_a_model_is_trained_put_in_force_and_corrected_from_the_command_line(system: System, tmp_path: Path) -> None:
+    noise, bus = "夜里工地打桩，噪音很大", "公交车半小时不来，站台没有灯"
+    labelled, unseen, told = tmp_path / "labelled.csv", tmp_path / "unseen.csv", tmp_path / "told.csv"
+    rows = [
+        f"{text}，这是第{number}次,{label}" for text, label in ((noise, "扰民"), (bus, "出行")) for number in range(8)
+    ]
+    labelled.write_text("\n".join(["内容,分类", *rows]), "utf-8")
+    unseen.write_text("\n".join(["内容", "站台的灯坏了，公交车不停", "打桩的噪音"]), "utf-8")
+    model = json.loads(
+        system.huiyin("train", str(labelled), "--text", "内容", "--label", "分类", "--inactive", "--json")
+    )
+    assert (model["state"], model["report"]["texts"]) == ("STATE_KEPT", 16)
+    system.huiyin("models", "activate", model["name"])
+    system.huiyin("analyze", str(unseen), "--out", str(told), "--text", "内容")
+    with told.open(encoding="utf-8-sig", newline="") as file:
+        assert [row["topic_1"] for row in csv.DictReader(file)] == ["出行", "扰民"]
+    with client(system) as http:
+        (member,) = http.get("/v1/events/-/memberships", params={"pageSize": 1}).json()["memberships"]
+        system.huiyin("topics", "correct", member["name"], "--topic", "出行", "--reason", "读过了")
+        corrected = http.get("/v1/" + member["name"]).json()["membership"]
+    assert (corrected["topic"], corrected["topicCorrected"]) == ("topics/出行", True)
