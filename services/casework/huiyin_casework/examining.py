@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
@@ -22,6 +22,8 @@ POLICY: Final = "replies"
 
 _INQUIRIES: Final = 200
 """Inquiries of a case whose points are looked for, the first ones; what later ones ask is asked there as a rule."""
+_CHARACTERS: Final = 200_000
+"""Characters of them at most: about two seconds."""
 
 Texts = Mapping[tuple[Place, str], str]
 """The texts that findings point into: the reply (""), paragraphs and inquiries by the inquiry's id."""
@@ -33,7 +35,7 @@ def examine(
     """What there is to say of a reply to the inquiries of a case that wait for it, signed by a unit."""
     unit = connection.execute(select(UNITS.c.display_name, UNITS.c.contact).where(UNITS.c.id == unit_id)).one_or_none()
     office, contact = (unit.display_name, unit.contact) if unit is not None else ("", "")
-    asked = [Asked(row.id, row.subject, row.text) for row in connection.execute(_waiting(case_id))]
+    asked = list(_asked(connection, case_id))
     personal = {"": personal_spans(text)} | {inquiry: personal_spans(told) for inquiry, told in paragraphs.items()}
     checks = _compiled(policies.active(connection, POLICY).body)
     return checks.check(Draft(text, paragraphs, office, contact), asked, personal)
@@ -68,6 +70,15 @@ def inquiry_texts(connection: Connection, findings: Iterable[Finding]) -> Texts:
         return {}
     query = select(INQUIRIES.c.id, INQUIRIES.c.text).where(INQUIRIES.c.id.in_(ids))
     return {(Place.INQUIRY, row.id): row.text for row in connection.execute(query)}
+
+
+def _asked(connection: Connection, case_id: str) -> Iterator[Asked]:
+    characters = 0
+    for row in connection.execute(_waiting(case_id)):
+        characters += len(row.text)
+        if characters > _CHARACTERS:
+            return
+        yield Asked(row.id, row.subject, row.text)
 
 
 def _waiting(case_id: str) -> Any:

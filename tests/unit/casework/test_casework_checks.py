@@ -21,6 +21,8 @@ from huiyin_casework.model.checks import (
     without_name,
 )
 from huiyin_casework.model.points import Asked, points
+from hypothesis import given
+from hypothesis import strategies as st
 
 BODY = (Path(huiyin_casework.__file__).parent / "data" / "replies.yaml").read_text("utf-8")
 CHECKS = Checks(parse_checks(BODY))
@@ -90,6 +92,19 @@ def test_what_identifies_people_blocks_wherever_it_stands() -> None:
         (Place.PARAGRAPH, "i1", 1, Severity.BLOCKING),
         (Place.REPLY, "", 3, Severity.BLOCKING),
     ]
+
+
+TEXTS = st.text(alphabet="您好“网友”将尽快1年月日一二，。？！〔待填：〕请问高度重视转有关部门局0731-（ \n", max_size=80)
+
+
+@given(text=TEXTS, paragraph=TEXTS, asks=TEXTS)
+def test_findings_of_any_text_point_into_it(text: str, paragraph: str, asks: str) -> None:
+    texts = {(Place.REPLY, ""): text, (Place.PARAGRAPH, "i"): paragraph, (Place.INQUIRY, "i"): asks}
+    for finding in CHECKS.check(Draft(text, {"i": paragraph}), [Asked("i", "主题", asks)], {}):
+        whole = texts[finding.place, finding.inquiry]
+        assert 0 <= finding.start <= finding.end <= len(whole)
+        assert finding.why
+        assert finding.instead
 
 
 # Points

@@ -9,6 +9,9 @@ from typing import Final
 _SENTENCE: Final = re.compile(r"[^。！？!?；;\n\r]*[。！？!?；;\n\r]+[”’」』）)]*|[^。！？!?；;\n\r]+$")
 _DATE_BENEATH: Final = re.compile(r"[\s（(]*\d{2,4}\s*[年./-]\s*\d{1,2}\s*[月./-]\s*\d{1,2}\s*日?[\s）)]*$")
 
+_BENEATH: Final = 60
+"""Characters at the end of a letter that may hold its date."""
+
 
 @dataclass(frozen=True, slots=True)
 class Sentence:
@@ -35,4 +38,5 @@ def sentences(text: str) -> list[Sentence]:
 
 def without_date_beneath(text: str) -> str:
     """The text without the date with which a letter ends: it is no date that the letter speaks of."""
-    return _DATE_BENEATH.sub("", text)
+    end = text[-_BENEATH:]
+    return text[: len(text) - len(end)] + _DATE_BENEATH.sub("", end)
