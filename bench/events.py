@@ -151,7 +151,7 @@ def _offline(found: texts.Texts, labelled: dict[str, set[str]]) -> float:
     rows.sort(key=lambda row: row[0] not in wanted)
     rows = rows[:_MOST_CLUSTERED]
     words = [[word for word in jieba.cut(f"{subject} {text}") if len(word) > 1] for _, (subject, text) in rows]
-    weighed = TfidfVectorizer(analyzer=lambda each: each).fit_transform(words)
+    weighed = TfidfVectorizer(analyzer=lambda each: each, sublinear_tf=True).fit_transform(words)
     distances = np.clip(1.0 - (weighed @ weighed.T).toarray(), 0.0, 2.0)
     np.fill_diagonal(distances, 0.0)
     tree = linkage(squareform(distances, checks=False), "average")

@@ -186,3 +186,13 @@ def test_weighing_what_never_joined_changes_nothing() -> None:
     first.weigh(terms_of("望江花园停水三天", "自来水爆管"))
     for number, (_, text) in enumerate(TEXTS):
         assert first.join(terms_of(text, ""), str(number)) == second.join(terms_of(text, ""), str(number))
+
+
+def test_a_copied_sentence_joins_what_is_else_not_like_enough() -> None:
+    joiner = Joiner()
+    about = "去年冬天以来社区医务室、图书角和健身器材都没有人管，大家只好绕到河对岸办事，来回要两个钟头，老人尤其不便。"
+    joiner.join(terms_of("桥头片区设施年久失修", about + COPIED), "first")
+    for asked, event in ((COPIED, "first"), (COPIED.replace("三十几户", "全部"), "second")):
+        text = f"校门口的斑马线磨得看不清，早晚高峰车速又快，接送孩子的家长提心吊胆。{asked}"
+        assert joiner.join(terms_of("学校旁边过街危险", text), "second").event == event
+        joiner.replace("first", [(terms_of("桥头片区设施年久失修", about + COPIED), "", 0)])
