@@ -30,6 +30,7 @@ from huiyin_cli import (
     replying,
     searching,
     series,
+    stepping,
     training,
     watching,
 )
@@ -41,6 +42,8 @@ cases_app = typer.Typer(no_args_is_help=True, help="What is being dealt with, by
 notifications_app = typer.Typer(no_args_is_help=True, help="What the people on duty were told.")
 app.add_typer(events_app, name="events")
 app.add_typer(cases_app, name="cases")
+inquiries_app = typer.Typer(no_args_is_help=True, help="What people ask, and what is said to them meanwhile.")
+app.add_typer(inquiries_app, name="inquiries")
 app.add_typer(notifications_app, name="notifications")
 policy_app = typer.Typer(no_args_is_help=True, help="The rules by which events are graded.")
 app.add_typer(policy_app, name="policy")
@@ -751,6 +754,93 @@ def answers_similar(
         out.print(line, markup=False, highlight=False)
 
 
+@cases_app.command("step")
+def cases_step(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],
+    step: Annotated[str, typer.Argument(help=", ".join(stepping.STEPS))],
+    unit: Annotated[str, typer.Option(help="assign: the lead unit.")] = "",
+    assisting: Annotated[list[str] | None, typer.Option(help="assign: a unit that assists; may be repeated.")] = None,
+    rule: Annotated[str, typer.Option(help="object: the rule that it relies on.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; object, reopen and extensions need it.")] = "",
+    text: Annotated[str, typer.Option(help="draft: the answer.")] = "",
+    note: Annotated[str, typer.Option(help="What goes with it; a return needs one.")] = "",
+    back: Annotated[bool, typer.Option("--return", help="Decisions: send back or refuse. Default: pass.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Takes a step with a case; `cases show` says which are possible, and for whom."""
+    given: Json = {
+        "unit": unit and _named(unit, "units"),
+        "assisting": [_named(each, "units") for each in assisting or []],
+        "rule": rule,
+        "reason": reason,
+        "text": text,
+        "note": note,
+        "decision": back,
+    }
+    body = stepping.body_of(step, given)
+    taken = stepping.STEPS[step]
+    case = caller.gateway(taken.account).post(f"/v1/{_named(name, 'cases')}:{taken.verb}", body)
+    if as_json:
+        _print_json(case)
+        return
+    out.print(f"{case['name']}  {_short(case['state'], 'STATE_')}  {_unit(case)}", markup=False)
+    for possible in case.get("nextSteps", []):
+        out.print(f"  next: {possible['step']} ({', '.join(possible.get('roles', []))})", markup=False)
+
+
+@inquiries_app.command("ask")
+def inquiries_ask(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    text: Annotated[str, typer.Argument(help="What its author should say.")],
+    as_json: AsJson = False,
+) -> None:
+    """Asks the author of an inquiry, who reads it with the receipt; the clock stands still within limits."""
+    message = caller.gateway().post(f"/v1/{_named(name, 'inquiries')}:ask", {"text": text})
+    _print_message(message, as_json, "the clock stands still" if message.get("clockPaused") else "the clock runs on")
+
+
+@inquiries_app.command("tell")
+def inquiries_tell(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    text: Annotated[str, typer.Argument(help="What its author should know.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tells the author of an inquiry something, who reads it with the receipt."""
+    message = caller.gateway().post(f"/v1/{_named(name, 'inquiries')}:tell", {"text": text})
+    _print_message(message, as_json, "told")
+
+
+@inquiries_app.command("close-question")
+def inquiries_close_question(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")], as_json: AsJson = False
+) -> None:
+    """Waits no longer for the answer to a question; the clock goes on."""
+    inquiry = caller.gateway().post(f"/v1/{_named(name, 'inquiries')}:closeQuestion", {})
+    if as_json:
+        _print_json(inquiry)
+    else:
+        out.print(f"{inquiry['name']}  answer by {_time(inquiry.get('deadline', ''))}", markup=False)
+
+
+@inquiries_app.command("messages")
+def inquiries_messages(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")], as_json: AsJson = False
+) -> None:
+    """Shows what an office and the author of an inquiry said to one another."""
+    messages = caller.gateway().get(f"/v1/{_named(name, 'inquiries')}/messages").get("messages", [])
+    if as_json:
+        _print_json(messages)
+    else:
+        _print_lines(stepping.message_lines(messages) if messages else ["Nothing was said."])
+
+
+def _print_message(message: Json, as_json: bool, what: str) -> None:
+    if as_json:
+        _print_json(message)
+    else:
+        out.print(f"{message['name']}  {what}", markup=False)
+
+
 @clock_app.command("explain")
 def clock_explain(
     name: Annotated[str, typer.Argument(help="A case, or clocks/… for one clock.")],
@@ -842,9 +932,20 @@ def receipt(
     follow_up: Annotated[
         str, typer.Option(help="What is still to be said on the answer; it goes to the unit that answered.")
     ] = "",
+    add: Annotated[str, typer.Option(help="Answers the question that is open, or adds to the inquiry.")] = "",
+    satisfied: Annotated[bool, typer.Option("--satisfied", help="The answer satisfies; said once.")] = False,
+    dissatisfied: Annotated[str, typer.Option(help="The answer does not satisfy, and why; said once.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """Reads how an inquiry stands, and its answer; or says more on an answer, and prints the receipt of that."""
+    """Reads how an inquiry stands, and its answer; or adds to it, judges its answer, or follows up on it.
+
+    A follow-up is an inquiry of its own; its receipt is printed.
+    """
+    if add:
+        _public().post("/v1/receipts:write", {"receipt": token, "text": add})
+    if satisfied or dissatisfied:
+        feedback = {"receipt": token, "satisfied": satisfied, "reason": dissatisfied}
+        _public().post("/v1/receipts:feedback", feedback)
     if follow_up:
         answer = _public().post("/v1/receipts:followUp", {"receipt": token, "text": follow_up})
     else:
@@ -861,6 +962,7 @@ def receipt(
         f"answer by {_time(answer.get('deadline', ''))}"
     )
     _say_weekdays(answer)
+    _print_lines(stepping.message_lines(answer.get("messages", []), "you"))
     for found in answer.get("answers", []):
         out.print(f"\n{_time(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)

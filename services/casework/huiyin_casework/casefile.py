@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
-from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
@@ -28,6 +28,7 @@ from huiyin_casework.store import (
     ENTRIES,
     EVENTS,
     INQUIRIES,
+    MESSAGES,
     NO_DEADLINE,
     NOTES,
     REPLIES,
@@ -39,6 +40,9 @@ from huiyin_casework.timekeeping import DROPPED, Timekeeping
 
 SYSTEM = "services/casework"
 """The actor of what follows from a change."""
+
+AUTHOR = "author"
+"""The actor of what the author of an inquiry did with the receipt; who that is, nobody knows."""
 
 INBOX = "inquiries"
 """Id of the collector's source that inquiries submitted to us are passed on to."""
@@ -57,6 +61,13 @@ _HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
 """What a case asks of its event; in every other state, that a unit works on it."""
 
 
+_MESSAGE_STEPS = {
+    message_pb2.Message.KIND_QUESTION: "case.asked",
+    message_pb2.Message.KIND_EXPLANATION: "case.told",
+}
+"""What a message of an office is called in the chain; one of the author is case.author_wrote."""
+
+
 class CaseFiles:
     """The cases, inquiries and events of one work."""
 
@@ -67,6 +78,7 @@ class CaseFiles:
         self.events = Rows(EVENTS)
         self.cases = Rows(CASES)
         self.inquiries = Rows(INQUIRIES)
+        self.messages = Rows(MESSAGES)
         self.replies = Rows(REPLIES)
         self.tasks = Rows(TASKS)
         self.clocks = Timekeeping(tx, rules)
@@ -88,6 +100,12 @@ class CaseFiles:
         """The inquiries of a case, by id: an order that does not depend on when they were handled."""
         self.inquiries.load(self.tx.connection, INQUIRIES.c.case_id, [case_id])
         return sorted((row for row in self.inquiries if row["case_id"] == case_id), key=lambda row: row["id"])
+
+    def load_messages_of(self, inquiry: Fields) -> list[Fields]:
+        """The messages of an inquiry, the oldest first."""
+        self.messages.load(self.tx.connection, MESSAGES.c.inquiry_id, [inquiry["id"]])
+        found = (row for row in self.messages if row["inquiry_id"] == inquiry["id"])
+        return sorted(found, key=lambda row: (row["create_time"], row["id"]))
 
     def event(self, event_id: str) -> Fields | None:
         """An event; of one that was merged away, the one that has its posts now."""
@@ -145,6 +163,40 @@ class CaseFiles:
         number = self.record(case, step, actor, details, text=note, salt=salt)
         if note:
             self._notes.append({"case_id": case["id"], "number": number, "text": note, "salt": salt})
+
+    def add_message(
+        self, inquiry: Fields, kind: message_pb2.Message.Kind.ValueType, text: str, **fields: Any
+    ) -> Fields:
+        """A message of an inquiry, in the chain of its case; where no case holds it yet, once one does."""
+        number = inquiry["message_count"] + 1
+        empty = {"unit": "", "account": "", "answers": "", "paused": False}
+        message = self.messages.add(
+            {
+                "id": derived_id("message", f"{inquiry['id']}/{number}"),
+                "inquiry_id": inquiry["id"],
+                "case_id": "",
+                "kind": kind,
+                "text": text,
+                "salt": os.urandom(chain.SALT_BYTES),
+                "create_time": self.tx.now_us,
+                **empty,
+                **fields,
+            }
+        )
+        self.inquiries.change(inquiry, message_count=number)
+        if inquiry["case_id"]:
+            self.record_message(self.case(inquiry["case_id"]), message)
+        return message
+
+    def record_message(self, case: Fields, message: Fields) -> None:
+        """Adds a message to a case's chain."""
+        self.messages.change(message, case_id=case["id"])
+        step = _MESSAGE_STEPS.get(message["kind"], "case.author_wrote")
+        details: dict[str, object] = {"message": message["id"], "inquiry": message["inquiry_id"]}
+        if message["unit"]:
+            details["unit"] = message["unit"]
+        actor = message["account"] or AUTHOR
+        self.record(case, step, actor, details, text=message["text"], salt=message["salt"])
 
     def tell(self, case: Fields, kind: str) -> None:
         """Adds a change of a case to the feed."""
@@ -207,6 +259,10 @@ class CaseFiles:
                 "extended": False,
                 "extension": case_pb2.Case.EXTENSION_UNSPECIFIED,
                 "extension_requester": "",
+                "objected": False,
+                "objecting_unit": "",
+                "objector": "",
+                "dissatisfied_count": 0,
                 "urgent": self.rules.is_urgent(event["grade"]),
                 "create_time": now,
                 "update_time": now,
@@ -264,6 +320,10 @@ class CaseFiles:
         self.record(
             case, "case.inquiry_joined", SYSTEM, {"inquiry": inquiry["id"]}, text=inquiry["text"], salt=inquiry["salt"]
         )
+        if inquiry["message_count"]:
+            for message in self.load_messages_of(inquiry):
+                if not message["case_id"]:
+                    self.record_message(case, message)
         self.tell_inquiry(inquiry, "inquiry.updated" if inquiry["revision"] else "inquiry.received")
 
     def take_inquiry(self, case: Fields, inquiry: Fields) -> None:
@@ -401,7 +461,15 @@ class CaseFiles:
     def write(self, request_id: Callable[[str], str] = lambda effect: uuid7()) -> None:
         """Writes everything; the last thing that a work does. `request_id` names what goes to the analyzer."""
         connection = self.tx.connection
-        for rows in (self.events, self.cases, self.inquiries, self.clocks.rows, self.replies, self.tasks):
+        for rows in (
+            self.events,
+            self.cases,
+            self.inquiries,
+            self.messages,
+            self.clocks.rows,
+            self.replies,
+            self.tasks,
+        ):
             rows.write(connection)
         insert_many(connection, ENTRIES, self._entries)
         insert_many(connection, NOTES, self._notes)
@@ -462,6 +530,11 @@ def new_inquiry(
         "receipt_hash": None,
         "public_consent": False,
         "follows": "",
+        "reply_id": "",
+        "message_count": 0,
+        "question_id": "",
+        "feedback": inquiry_pb2.Inquiry.FEEDBACK_UNSPECIFIED,
+        "feedback_time": 0,
         "revision": 0,
         **fields,
     }

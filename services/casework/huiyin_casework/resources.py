@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, reply_pb2, task_pb2, unit_pb2
+from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, message_pb2, reply_pb2, task_pb2, unit_pb2
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
@@ -50,6 +50,8 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         etag=etag(row),
         revision=row["revision"],
         extension=row["extension"],
+        objected=row["objected"],
+        dissatisfied_count=row["dissatisfied_count"],
     )
     if with_steps:
         verbs: dict[str, list[str]] = {}
@@ -67,8 +69,13 @@ def state_of(row: Fields) -> State:
 
 def facts_of(row: Fields) -> frozenset[Fact]:
     """What is true of a case beside its state."""
-    requested = row["extension"] == case_pb2.Case.EXTENSION_REQUESTED
-    return frozenset([Fact.EXTENDED] * row["extended"] + [Fact.EXTENSION_REQUESTED] * requested)
+    true = {
+        Fact.EXTENDED: row["extended"],
+        Fact.EXTENSION_REQUESTED: row["extension"] == case_pb2.Case.EXTENSION_REQUESTED,
+        Fact.OBJECTED: row["objected"],
+        Fact.DISSATISFIED: row["dissatisfied_count"] > 0,
+    }
+    return frozenset(fact for fact, holds in true.items() if holds)
 
 
 def state_number(state: State) -> int:
@@ -103,6 +110,27 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         revision=row["revision"],
         public_consent=row["public_consent"],
         follows=named("inquiries", row["follows"]),
+        reply=f"cases/{row['case_id']}/replies/{row['reply_id']}" if row["reply_id"] else "",
+        message_count=row["message_count"],
+        question=f"inquiries/{row['id']}/messages/{row['question_id']}" if row["question_id"] else "",
+        feedback=row["feedback"],
+        has_receipt=row["receipt_hash"] is not None,
+    )
+
+
+def message(row: Fields, inquiry: Fields) -> message_pb2.Message:
+    """A message of an inquiry."""
+    named_by = f"inquiries/{row['inquiry_id']}/messages"
+    return message_pb2.Message(
+        name=f"{named_by}/{row['id']}",
+        kind=row["kind"],
+        text=row["text"],
+        unit=named("units", row["unit"]),
+        account=row["account"],
+        create_time=time(row["create_time"]),
+        open=row["id"] == inquiry["question_id"],
+        answers=named(named_by, row["answers"]),
+        clock_paused=row["paused"],
     )
 
 

@@ -87,6 +87,12 @@ CASES = Table(
     # How far its extension has come, and who asked for it.
     Column("extension", Integer, nullable=False),
     _text("extension_requester"),
+    # Whether the lead unit has objected to its order; which unit was the last to object, and who did.
+    Column("objected", Boolean, nullable=False),
+    _text("objecting_unit"),
+    _text("objector"),
+    # Inquiries whose authors are not satisfied with the answer in force.
+    Column("dissatisfied_count", BigInteger, nullable=False),
     Column("urgent", Boolean, nullable=False),
     _time("create_time"),
     _time("update_time"),
@@ -158,6 +164,13 @@ INQUIRIES = Table(
     Column("public_consent", Boolean, nullable=False),
     # The answered inquiry that it follows up on, "" for a first one.
     _text("follows"),
+    # The reply that answers it, "" while none does.
+    _text("reply_id"),
+    Column("message_count", Integer, nullable=False),
+    # The question to its author that waits for an answer, "" for none.
+    _text("question_id"),
+    Column("feedback", Integer, nullable=False),
+    _time("feedback_time"),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),
@@ -169,6 +182,29 @@ INQUIRIES = Table(
         sqlite_where=text("follows <> ''"),
         postgresql_where=text("follows <> ''"),
     ),
+)
+
+MESSAGES = Table(
+    "messages",
+    METADATA,
+    # What an office and the author of an inquiry say to one another while it waits for its answer.
+    Column("id", Text, primary_key=True),
+    _text("inquiry_id"),
+    # The case in whose chain it stands, "" until a case holds the inquiry.
+    _text("case_id"),
+    Column("kind", Integer, nullable=False),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+    # Of an office; "" for the inquiry's author.
+    _text("unit"),
+    _text("account"),
+    # The question that it answers.
+    _text("answers"),
+    # Whether the inquiry's clock stood still for it.
+    Column("paused", Boolean, nullable=False),
+    _time("create_time"),
+    Index("messages_by_inquiry", "inquiry_id", "create_time"),
+    Index("messages_by_case", "case_id"),
 )
 
 CLOCKS = Table(

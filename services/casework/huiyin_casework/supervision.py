@@ -11,7 +11,7 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, select
 
 from huiyin_casework.casefile import SYSTEM, CaseFiles
-from huiyin_casework.model.clocks.counting import Stage
+from huiyin_casework.model.clocks.counting import PauseRefused, Stage
 from huiyin_casework.rules import Rules
 from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, Fields
 from huiyin_casework.timekeeping import PAUSED, RUNNING, kind_of
@@ -113,6 +113,15 @@ def pause(files: CaseFiles, clock: Fields, actor: str) -> None:
     files.clocks.pause(clock)
     _record(files, clock, "case.clock_paused", actor)
     files.tell_clock(clock, "clock.updated")
+
+
+def pause_if_allowed(files: CaseFiles, clock: Fields, actor: str) -> bool:
+    """The same where the policy allows the clock a further pause; where not, it runs on. Whether it stands still."""
+    try:
+        pause(files, clock, actor)
+    except PauseRefused:
+        return False
+    return True
 
 
 def resume(files: CaseFiles, clock: Fields, actor: str) -> None:

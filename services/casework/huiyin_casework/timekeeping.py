@@ -66,6 +66,15 @@ class Timekeeping:
         row = _row(inquiry["id"], rule, inquiry["receive_time"], drill=inquiry["drill"])
         return self._start(row | {"inquiry_id": inquiry["id"], "case_id": inquiry["case_id"]}, rule)
 
+    def start_answer_again(self, inquiry: Fields) -> Fields:
+        """The clock of an answered inquiry that waits anew, from now on."""
+        rule = counting.answer_rule(self._rules.policy, urgent=inquiry["urgent"], extended=False)
+        known = self.of_inquiry(inquiry)
+        row = _row(inquiry["id"], rule, self._tx.now_us, drill=inquiry["drill"])
+        row |= {"inquiry_id": inquiry["id"], "case_id": inquiry["case_id"], "revision": known["revision"] + 1}
+        self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
+        return self._start(known, rule)
+
     def start_case(self, case: Fields) -> None:
         """The clocks of a case from its opening, by its grade; those that it has stay."""
         for rule in counting.case_rules(self._rules.policy, GRADE_NAMES[case["grade"]]):

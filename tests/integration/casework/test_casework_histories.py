@@ -12,11 +12,9 @@ from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.model.steps import (
-    AlreadyExtended,
-    AlreadyRequested,
     Fact,
     IllegalStep,
-    NotRequested,
+    NotNow,
     State,
     Step,
     advance,
@@ -52,11 +50,17 @@ STEPS: dict[Step, Callable[[Handling], case_pb2.Case]] = {
     Step.APPROVE: lambda handling: handling.approve(PASS, ""),
     Step.RETURN_APPROVAL: lambda handling: handling.approve(RETURN, "请补充"),
     Step.PUBLISH: Handling.publish,
+    Step.OBJECT: lambda handling: handling.object_to_order("《供水条例》第三条", "属水务局职责"),
+    Step.UPHOLD_OBJECTION: lambda handling: handling.decide_objection(PASS, ""),
+    Step.REFUSE_OBJECTION: lambda handling: handling.decide_objection(RETURN, "职责清单已列明"),
+    Step.INVESTIGATE: lambda handling: handling.investigate("现场查看，管道破裂"),
+    Step.REOPEN: lambda handling: handling.reopen("复核未修好"),
     Step.EXTEND: lambda handling: handling.extend("需现场勘查"),
     Step.REQUEST_EXTENSION: lambda handling: handling.request_extension("需现场勘查"),
     Step.GRANT_EXTENSION: lambda handling: handling.decide_extension(PASS, ""),
     Step.REFUSE_EXTENSION: lambda handling: handling.decide_extension(RETURN, "请按期办理"),
 }
+OBJECTIONS = (Step.UPHOLD_OBJECTION, Step.REFUSE_OBJECTION)
 DECISIONS = (Step.GRANT_EXTENSION, Step.REFUSE_EXTENSION)
 
 
@@ -70,7 +74,8 @@ class Life(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.event = f"e{uuid4()}"
-        self.state, self.author, self.requester, self.recorded, self.posts = State.REGISTERED, "", "", 0, 0
+        self.state, self.recorded, self.posts = State.REGISTERED, 0, 0
+        self.author = self.requester = self.objector = ""
         self.facts: frozenset[Fact] = frozenset()
         self.told(opened(self.event, grade=2))
         self.case = self.current().id
@@ -97,16 +102,14 @@ class Life(RuleBasedStateMachine):
             target = advance(self.state, step, self.facts)
         except IllegalStep:
             reason = "STEP_NOT_POSSIBLE"
-        except (AlreadyExtended, AlreadyRequested, NotRequested) as refusal:
-            reason = {
-                AlreadyExtended: "ALREADY_EXTENDED",
-                AlreadyRequested: "EXTENSION_REQUESTED",
-                NotRequested: "EXTENSION_NOT_REQUESTED",
-            }[type(refusal)]
+        except NotNow as refusal:
+            reason = refusal.reason
         if not reason and step in (Step.PASS_REVIEW, Step.RETURN_REVIEW) and who.subject == self.author:
             reason = "SAME_AUTHOR"
         if not reason and step in DECISIONS and who.subject == self.requester:
             reason = "SAME_REQUESTER"
+        if not reason and step in OBJECTIONS and who.subject == self.objector:
+            reason = "SAME_OBJECTOR"
         if reason:
             with pytest.raises(DomainError) as refused:
                 self.runner.run(self.store.write(work))
@@ -114,12 +117,18 @@ class Life(RuleBasedStateMachine):
             return
         case = self.runner.run(self.store.write(work))
         self.state, self.recorded = target, self.recorded + 1
+        extension = frozenset({Fact.EXTENDED, Fact.EXTENSION_REQUESTED})
         if step in (Step.EXTEND, Step.GRANT_EXTENSION):
-            self.facts = frozenset({Fact.EXTENDED})
+            self.facts = self.facts - extension | {Fact.EXTENDED}
         elif step == Step.REQUEST_EXTENSION:
-            self.facts, self.requester = frozenset({Fact.EXTENSION_REQUESTED}), who.subject
+            self.facts, self.requester = self.facts | {Fact.EXTENSION_REQUESTED}, who.subject
         elif step == Step.REFUSE_EXTENSION:
-            self.facts = frozenset()
+            self.facts -= extension
+        elif step == Step.OBJECT:
+            self.facts, self.objector = self.facts | {Fact.OBJECTED}, who.subject
+            self.recorded += 1  # that the clock of the order stands still
+        elif step == Step.REFUSE_OBJECTION:
+            self.recorded += 1  # that it goes on
         if step == Step.DRAFT:
             self.author = who.subject
         verbs = {legal.step.value.partition(".")[0] for legal in legal_steps(self.state, self.facts)}
@@ -165,7 +174,7 @@ class Life(RuleBasedStateMachine):
         for row in own.values():
             runs = row.state == clock_pb2.Clock.STATE_RUNNING
             assert runs == (row.edition is not None)
-            assert runs or row.next_time is None
+            assert runs or row.state == clock_pb2.Clock.STATE_PAUSED or row.next_time is None
         waiting = {clock_pb2.Clock.KIND_ANSWER, clock_pb2.Clock.KIND_FIRST_INFORMATION}
         running = {row.kind for row in own.values() if row.state == clock_pb2.Clock.STATE_RUNNING}
         published = self.state == State.PUBLISHED

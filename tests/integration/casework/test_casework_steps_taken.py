@@ -146,10 +146,13 @@ def test_a_step_that_is_not_possible_names_those_that_are_and_for_whom(run: Run)
         assert [(step.step, list(step.roles)) for step in case.next_steps] == [
             ("assign", ["desk"]),
             ("extend", ["desk"]),
+            ("ask", ["desk"]),
+            ("tell", ["desk"]),
+            ("close_question", ["desk"]),
         ]
         error = await office.refusal("AcceptCase", case_pb2.AcceptCaseRequest(name=case.name), "officer")
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STEP_NOT_POSSIBLE")
-        assert error.metadata == {"state": "REGISTERED", "possible": "assign,extend"}
+        assert error.metadata == {"state": "REGISTERED", "possible": "assign,extend,ask,tell,close_question"}
         assert "assign (desk)" in error.message
 
     run(test)

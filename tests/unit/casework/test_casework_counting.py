@@ -212,7 +212,11 @@ def test_a_drill_runs_the_same_clock_faster() -> None:
 
 
 def test_the_desk_is_waited_for_until_it_has_assigned_and_once_it_is_to_publish() -> None:
-    assert {state for state in State if owes(state) == Owes.DESK} == {State.REGISTERED, State.APPROVED}
+    assert {state for state in State if owes(state) == Owes.DESK} == {
+        State.REGISTERED,
+        State.OBJECTED,
+        State.APPROVED,
+    }
 
 
 def test_times_are_those_of_the_epoch() -> None:

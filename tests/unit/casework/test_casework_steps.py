@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from huiyin_casework.model import steptable
 from huiyin_casework.model.steps import (
+    AUTHOR,
     OFFICES,
     OPEN_STATES,
     TABLE,
     AlreadyExtended,
+    AlreadyObjected,
     AlreadyRequested,
     Fact,
     IllegalStep,
+    NobodyDissatisfied,
     NotRequested,
     SameAuthor,
+    SameObjector,
     SameRequester,
     State,
     Step,
     advance,
+    check_objector,
     check_requester,
     check_reviewer,
     legal_steps,
     reaches_as_lead,
 )
+from huiyin_chassis.identity import ROLES
 
 ROWS = {(row.source, row.step): row.target for row in TABLE}
 
@@ -34,7 +43,7 @@ def test_a_step_leads_where_the_table_says_or_names_what_is_legal(state: State, 
         return
     with pytest.raises(IllegalStep) as refused:
         advance(state, step)
-    for legal in legal_steps(state):
+    for legal in legal_steps(state, by_author=OFFICES[step].by_author):
         assert legal.step.value in str(refused.value)
         assert all(role in str(refused.value) for role in legal.roles)
 
@@ -51,7 +60,7 @@ def test_the_straight_way_leads_from_registration_to_the_seal() -> None:
 
 
 def test_no_way_leads_to_publishing_past_review_and_approval() -> None:
-    before = {row.source for row in TABLE if row.target == State.PUBLISHED}
+    before = {row.source for row in TABLE if row.target == State.PUBLISHED and row.source != row.target}
     assert before == {State.APPROVED}
     assert {row.step for row in TABLE if row.target == State.APPROVED and row.source != row.target} == {Step.APPROVE}
     assert {row.step for row in TABLE if row.target == State.REVIEWED and row.source != row.target} == {
@@ -63,8 +72,41 @@ def test_a_new_draft_always_has_to_be_reviewed_again() -> None:
     assert {row.target for row in TABLE if row.step == Step.DRAFT} == {State.DRAFTED}
 
 
-def test_a_sealed_or_merged_case_allows_nothing() -> None:
+def test_a_sealed_or_merged_case_allows_nothing_but_that_its_answer_is_judged() -> None:
     assert legal_steps(State.CLOSED) == () == legal_steps(State.MERGED)
+    assert [legal.step for legal in legal_steps(State.CLOSED, by_author=True)] == [Step.FEEDBACK]
+
+
+def test_an_order_is_objected_to_once_and_another_person_decides() -> None:
+    assert advance(State.ASSIGNED, Step.OBJECT, frozenset()) == State.OBJECTED
+    with pytest.raises(AlreadyObjected):
+        advance(State.ASSIGNED, Step.OBJECT, frozenset({Fact.OBJECTED}))
+    check_objector("accounts/a", "accounts/b")
+    with pytest.raises(SameObjector):
+        check_objector("accounts/a", "accounts/a")
+
+
+def test_a_case_is_reopened_only_for_an_author_who_is_not_satisfied() -> None:
+    with pytest.raises(NobodyDissatisfied):
+        advance(State.PUBLISHED, Step.REOPEN, frozenset())
+    assert advance(State.PUBLISHED, Step.REOPEN, frozenset({Fact.DISSATISFIED})) == State.ACCEPTED
+
+
+def test_before_a_unit_is_ordered_the_desk_alone_speaks_to_authors() -> None:
+    roles = {legal.step: legal.roles for legal in legal_steps(State.REGISTERED)}
+    assert roles[Step.ASK] == roles[Step.TELL] == ("desk",)
+    assert {legal.step: legal.roles for legal in legal_steps(State.ACCEPTED)}[Step.ASK] == ("desk", "officer")
+
+
+def test_every_office_may_by_its_role_what_its_steps_ask_for() -> None:
+    for office in OFFICES.values():
+        for role in set(office.roles) - {AUTHOR}:
+            assert office.permission in ROLES[role]
+
+
+def test_the_documentation_prints_the_table() -> None:
+    printed = Path(__file__).parents[3] / "docs" / "casework.md"
+    assert "\n".join(steptable.lines()) in printed.read_text("utf-8")
 
 
 def test_a_case_can_be_extended_exactly_while_it_is_open() -> None:

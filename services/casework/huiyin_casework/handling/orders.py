@@ -1,19 +1,20 @@
-"""Steps of the order: assigned, accepted, given more time, closed."""
+"""Steps of the order: assigned, objected to, accepted, investigated, given more time, reopened, closed."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
 
-from huiyin.casework.v1 import case_pb2, task_pb2
+from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from sqlalchemy import delete, func, insert, select
 
+from huiyin_casework import supervision
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model.clocks.policy import Kind
-from huiyin_casework.model.steps import SameRequester, State, Step, check_requester
-from huiyin_casework.store import ASSIGNMENTS, TASKS
-from huiyin_casework.timekeeping import DROPPED, MET
+from huiyin_casework.model.steps import SamePerson, State, Step, check_objector, check_requester
+from huiyin_casework.store import ASSIGNMENTS, TASKS, Fields
+from huiyin_casework.timekeeping import DROPPED, KINDS, MET, PAUSED
 
 
 class OrderSteps(StepWork):
@@ -39,7 +40,97 @@ class OrderSteps(StepWork):
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
         self._files.clocks.start_order(self._case, units[0])
         self._hold()
-        return self._done(state, "case.assigned", lead_unit=units[0], assign_time=self._tx.now_us)
+        # The same unit does not object a second time; another one may.
+        objected = self._case["objecting_unit"] == units[0]
+        values = {"lead_unit": units[0], "assign_time": self._tx.now_us, "objected": objected}
+        return self._done(state, "case.assigned", **values)
+
+    def object_to_order(self, rule: str, reason: str) -> case_pb2.Case:
+        """The lead unit says that the order is not for it; the order's clock stands still until the desk decides."""
+        for field, value, remedy in (
+            ("rule", rule, "name the rule that the objection relies on"),
+            ("reason", reason, "say why the rule applies"),
+        ):
+            if not value.strip():
+                raise InvalidArgument(field, f"is empty; {remedy}", "REQUIRED")
+        state = self._advance(Step.OBJECT)
+        unit = self._case["lead_unit"]
+        clock = self._order_clock()
+        if self._tx.now_us > clock["deadline"]:
+            raise FailedPrecondition(
+                "OBJECTION_LATE",
+                "the time in which the unit was to accept is over, and with it the time to object; accept the case, "
+                "or ask the desk for another order",
+            )
+        supervision.pause_if_allowed(self._files, clock, self._actor)
+        note = f"{rule.strip()}\n{reason.strip()}"
+        self._files.record_with_note(self._case, "case.objected", self._actor, {"unit": unit}, note)
+        values = {"objected": True, "objector": self._actor, "objecting_unit": unit}
+        return self._done(state, "case.objected", **values)
+
+    def decide_objection(self, decision: case_pb2.Decision.ValueType, note: str) -> case_pb2.Case:
+        """The desk takes the order back, or lets it stand."""
+        upholds = self._decided(decision, note, "is required when an objection is refused; say why")
+        state = self._advance(Step.UPHOLD_OBJECTION if upholds else Step.REFUSE_OBJECTION)
+        try:
+            check_objector(self._case["objector"], self._actor)
+        except SamePerson as error:
+            raise FailedPrecondition(error.reason, str(error)) from error
+        details: dict[str, object] = {"unit": self._case["lead_unit"]}
+        if upholds:
+            case_id = self._case["id"]
+            self._tx.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.case_id == case_id))
+            self._files.clocks.end_kinds(case_id, [Kind.ACCEPTANCE], DROPPED)
+            self._files.record_with_note(self._case, "case.objection_upheld", self._actor, details, note)
+            self._hold()
+            return self._done(state, "case.objection_upheld", lead_unit="", assign_time=0)
+        clock = self._order_clock()
+        if clock["state"] == PAUSED:
+            supervision.resume(self._files, clock, self._actor)
+        self._files.record_with_note(self._case, "case.objection_refused", self._actor, details, note)
+        return self._done(state, "case.objection_refused")
+
+    def investigate(self, note: str) -> case_pb2.Case:
+        """A unit of the case notes what it found."""
+        if not note.strip():
+            raise InvalidArgument("note", "is empty; say what was found", "REQUIRED")
+        state = self._advance(Step.INVESTIGATE)
+        self._files.record_with_note(self._case, "case.investigated", self._actor, {}, note)
+        return self._done(state, "case.investigated")
+
+    def _order_clock(self) -> Fields:
+        unit = self._case["lead_unit"]
+        return next(
+            clock
+            for clock in self._files.clocks.of_case(self._case["id"])
+            if clock["kind"] == KINDS[Kind.ACCEPTANCE] and clock["unit_id"] == unit
+        )
+
+    def reopen(self, reason: str) -> case_pb2.Case:
+        """Takes the case up again for those authors who are not satisfied with its answer."""
+        if not reason.strip():
+            raise InvalidArgument("reason", "is empty; say why the case is taken up again", "REQUIRED")
+        state = self._advance(Step.REOPEN)
+        event = self._files.event(self._case["event_id"])
+        if event is not None and event["case_id"] != self._case["id"]:
+            raise FailedPrecondition(
+                "CASE_SUCCEEDED",
+                f"cases/{event['case_id']} has followed this case; deal with it there",
+                case=f"cases/{event['case_id']}",
+            )
+        again = [row for row in self._files.load_inquiries_of(self._case["id"]) if _is_dissatisfied(row)]
+        for inquiry in again:
+            clock = self._files.clocks.start_answer_again(inquiry)
+            values = {"state": inquiry_pb2.Inquiry.STATE_IN_PROGRESS, "deadline": clock["deadline"], "reply_id": ""}
+            self._files.inquiries.change(inquiry, **values)
+            self._files.tell_inquiry(inquiry, "inquiry.updated")
+            task = self._files.task(f"feedback/{inquiry['id']}")
+            if task is not None and task["state"] == task_pb2.Task.STATE_OPEN:
+                self._files.complete_task(task, self._actor, reason)
+        details: dict[str, object] = {"inquiries": [row["id"] for row in again]}
+        self._files.record_with_note(self._case, "case.reopened", self._actor, details, reason)
+        self._files.renew_deadline(self._case)
+        return self._done(state, "case.reopened", dissatisfied_count=0)
 
     def accept(self) -> case_pb2.Case:
         """The lead unit takes the case up."""
@@ -54,13 +145,13 @@ class OrderSteps(StepWork):
         waiting = select(func.count()).where(
             TASKS.c.case_id == self._case["id"],
             TASKS.c.state == task_pb2.Task.STATE_OPEN,
-            TASKS.c.kind == task_pb2.Task.KIND_DELIVER_REPLY,
+            TASKS.c.kind.in_([task_pb2.Task.KIND_DELIVER_REPLY, task_pb2.Task.KIND_DISSATISFIED]),
         )
         if count := self._tx.execute(waiting).scalar_one():
             raise FailedPrecondition(
                 "TASKS_OPEN",
-                f"{count} replies of this case still have to be posted where the question was asked; "
-                "complete their tasks first (list /v1/tasks)",
+                f"{count} tasks of this case are open: replies to be posted where the question was asked, or authors "
+                "who are not satisfied; complete them first (list /v1/tasks)",
                 tasks=str(count),
             )
         details: dict[str, object] = {"entries": self._case["entry_count"] + 1}
@@ -96,8 +187,8 @@ class OrderSteps(StepWork):
         state = self._advance(Step.GRANT_EXTENSION if grants else Step.REFUSE_EXTENSION)
         try:
             check_requester(self._case["extension_requester"], self._actor)
-        except SameRequester as error:
-            raise FailedPrecondition("SAME_REQUESTER", str(error)) from error
+        except SamePerson as error:
+            raise FailedPrecondition(error.reason, str(error)) from error
         # An extension is not waited for as a reply is: a stand-in decides only while the approvers are away.
         absent = self._standing_in_for(since=self._tx.now_us)
         details: dict[str, object] = {} if absent is None else {"standing_in_for": absent}
@@ -117,3 +208,10 @@ class OrderSteps(StepWork):
         details = {"inquiries": len(waiting), **details}
         self._files.record_with_note(self._case, "case.extended", self._actor, details, note)
         return self._done(state, "case.extended", extended=True, extension=case_pb2.Case.EXTENSION_GRANTED)
+
+
+def _is_dissatisfied(inquiry: Fields) -> bool:
+    """Whether its author is not satisfied with the answer in force; feedback to an earlier one counts no more."""
+    dissatisfied = inquiry["feedback"] == inquiry_pb2.Inquiry.FEEDBACK_DISSATISFIED
+    answered = inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED
+    return bool(dissatisfied and answered and inquiry["feedback_time"] >= inquiry["answer_time"])

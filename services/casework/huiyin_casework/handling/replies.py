@@ -30,6 +30,10 @@ from huiyin_casework.timekeeping import MET
 
 _NO_PARAGRAPHS: Final[Mapping[str, str]] = MappingProxyType({})
 
+_IN_WORK: Final = frozenset(
+    {case_pb2.Reply.STATE_DRAFTED, case_pb2.Reply.STATE_REVIEWED, case_pb2.Reply.STATE_APPROVED}
+)
+
 
 class ReplySteps(StepWork):
     """What is done with the reply of a case."""
@@ -41,7 +45,8 @@ class ReplySteps(StepWork):
         state = self._advance(Step.DRAFT)
         self._check_paragraphs(paragraphs)
         before = self._reply(optional=True)
-        if before is not None and before["state"] != case_pb2.Reply.STATE_RETURNED:
+        # One that is published stays in force until another is: the case may have been reopened.
+        if before is not None and before["state"] in _IN_WORK:
             self._files.replies.change(before, state=case_pb2.Reply.STATE_RETURNED)
         salt = os.urandom(chain.SALT_BYTES)
         reply = self._files.replies.add(
@@ -115,7 +120,8 @@ class ReplySteps(StepWork):
             if inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
                 continue
             answered += 1
-            self._files.inquiries.change(inquiry, state=inquiry_pb2.Inquiry.STATE_ANSWERED, answer_time=now)
+            values = {"state": inquiry_pb2.Inquiry.STATE_ANSWERED, "answer_time": now, "reply_id": reply["id"]}
+            self._files.inquiries.change(inquiry, **values, question_id="")
             self._files.tell_inquiry(inquiry, "inquiry.updated")
             if inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_MANUAL:
                 self._files.add_task(

@@ -14,10 +14,8 @@ from huiyin_casework import offices, resources
 from huiyin_casework.casefile import CaseFiles
 from huiyin_casework.model.clocks.calendar import HOUR
 from huiyin_casework.model.steps import (
-    AlreadyExtended,
-    AlreadyRequested,
     IllegalStep,
-    NotRequested,
+    NotNow,
     State,
     Step,
     advance,
@@ -51,17 +49,10 @@ class StepWork:
         """The state after the step, once the table and the caller's units allow it."""
         try:
             state = advance(state_of(self._case), step, facts_of(self._case))
-        except AlreadyExtended as error:
-            raise FailedPrecondition("ALREADY_EXTENDED", str(error)) from error
-        except AlreadyRequested as error:
-            raise FailedPrecondition("EXTENSION_REQUESTED", str(error)) from error
-        except NotRequested as error:
-            raise FailedPrecondition("EXTENSION_NOT_REQUESTED", str(error)) from error
+        except NotNow as error:
+            raise FailedPrecondition(error.reason, str(error)) from error
         except IllegalStep as error:
-            possible = ",".join(legal.step.value for legal in error.legal)
-            raise FailedPrecondition(
-                "STEP_NOT_POSSIBLE", str(error), state=error.state.value, possible=possible
-            ) from error
+            raise step_not_possible(error) from error
         lead = self._case["lead_unit"]
         if not reaches_as_lead(step, desk=self._principal.everywhere, units=self._principal.units, lead=lead):
             raise PermissionDenied(
@@ -110,6 +101,12 @@ class StepWork:
         self._files.tell(self._case, kind)
         self._files.write()
         return resources.case(self._case, with_steps=True)
+
+
+def step_not_possible(error: IllegalStep) -> FailedPrecondition:
+    """An illegal step as the contract tells it."""
+    possible = ",".join(legal.step.value for legal in error.legal)
+    return FailedPrecondition("STEP_NOT_POSSIBLE", str(error), state=error.state.value, possible=possible)
 
 
 def _may_see(tx: Tx, principal: Principal, case_id: str) -> bool:

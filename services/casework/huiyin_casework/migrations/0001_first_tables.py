@@ -55,6 +55,10 @@ def upgrade() -> None:
         sa.Column("extended", sa.Boolean(), nullable=False),
         sa.Column("extension", sa.Integer(), nullable=False),
         sa.Column("extension_requester", sa.Text(), nullable=False),
+        sa.Column("objected", sa.Boolean(), nullable=False),
+        sa.Column("objecting_unit", sa.Text(), nullable=False),
+        sa.Column("objector", sa.Text(), nullable=False),
+        sa.Column("dissatisfied_count", sa.BigInteger(), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
@@ -231,6 +235,11 @@ def upgrade() -> None:
         sa.Column("receipt_hash", sa.LargeBinary(), nullable=True),
         sa.Column("public_consent", sa.Boolean(), nullable=False),
         sa.Column("follows", sa.Text(), nullable=False),
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("message_count", sa.Integer(), nullable=False),
+        sa.Column("question_id", sa.Text(), nullable=False),
+        sa.Column("feedback", sa.Integer(), nullable=False),
+        sa.Column("feedback_time", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("post"),
@@ -256,6 +265,23 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("unit_id", "account"),
     )
     op.create_index("members_by_account", "members", ["account"], unique=False)
+    op.create_table(
+        "messages",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("unit", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("answers", sa.Text(), nullable=False),
+        sa.Column("paused", sa.Boolean(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("messages_by_case", "messages", ["case_id"], unique=False)
+    op.create_index("messages_by_inquiry", "messages", ["inquiry_id", "create_time"], unique=False)
     op.create_table(
         "notes",
         sa.Column("case_id", sa.Text(), nullable=False),

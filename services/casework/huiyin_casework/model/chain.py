@@ -19,8 +19,8 @@ GENESIS = bytes(32)
 
 _CANONICAL = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 _SEALING_STEP = "case.closed"
-AFTER_SEALING: frozenset[str] = frozenset({"contacts.destroyed", "texts.destroyed", "case.linked"})
-"""What may still happen to a sealed case: forgetting, and being pointed at by a successor."""
+AFTER_SEALING: frozenset[str] = frozenset({"contacts.destroyed", "texts.destroyed", "case.linked", "case.feedback"})
+"""What may still happen to a sealed case: forgetting, being pointed at by a successor, an author's judgement."""
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
 
 Texts = Mapping[tuple[str, str], tuple[bytes, str]]
 """Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("paragraph", reply/inquiry),
-("publication", id), ("note", the entry's number)."""
+("publication", id), ("message", id), ("note", the entry's number)."""
 
 _ABOUT: Mapping[str, str] = {
     "case.inquiry_joined": "inquiry",
@@ -127,6 +127,9 @@ _ABOUT: Mapping[str, str] = {
     "case.paragraph_drafted": "paragraph",
     "case.summary_published": "publication",
     "case.published": "reply",
+    "case.asked": "message",
+    "case.told": "message",
+    "case.author_wrote": "message",
 }
 """What the text of a step's entry is, and where its details name it; of every other step, a note."""
 

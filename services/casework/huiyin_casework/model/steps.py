@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import ClassVar
 
 
 class State(StrEnum):
@@ -22,19 +23,30 @@ class State(StrEnum):
     PUBLISHED = "PUBLISHED"
     CLOSED = "CLOSED"
     MERGED = "MERGED"
+    OBJECTED = "OBJECTED"
 
 
 class Step(StrEnum):
     """What a person may do with a case. Review and approval each pass or return a draft."""
 
     ASSIGN = "assign"
+    OBJECT = "object"
+    UPHOLD_OBJECTION = "decide_objection.pass"
+    REFUSE_OBJECTION = "decide_objection.return"
     ACCEPT = "accept"
+    INVESTIGATE = "investigate"
+    ASK = "ask"
+    TELL = "tell"
+    CLOSE_QUESTION = "close_question"
+    WRITE = "write"
     DRAFT = "draft"
     PASS_REVIEW = "review.pass"  # noqa: S105 (a step's name, not a password)
     RETURN_REVIEW = "review.return"
     APPROVE = "approve"
     RETURN_APPROVAL = "approve.return"
     PUBLISH = "publish"
+    FEEDBACK = "feedback"
+    REOPEN = "reopen"
     CLOSE = "close"
     EXTEND = "extend"
     REQUEST_EXTENSION = "request_extension"
@@ -47,6 +59,8 @@ class Fact(StrEnum):
 
     EXTENDED = "extended"
     EXTENSION_REQUESTED = "extension requested"
+    OBJECTED = "objected to this order before"
+    DISSATISFIED = "an author is not satisfied"
 
 
 @dataclass(frozen=True)
@@ -66,17 +80,35 @@ class Office:
     roles: tuple[str, ...]
     lead_only: bool
     """True when only the lead unit (or the desk) takes this step; assisting units look on."""
+    by_author: bool = False
+    """True when the author of an inquiry takes this step, with the receipt and without an account."""
 
+
+DESK = "desk"
+"""The role that assigns and publishes."""
+
+AUTHOR = "author"
+"""Who holds the receipt of an inquiry; no role of an account."""
 
 OFFICES: dict[Step, Office] = {
     Step.ASSIGN: Office("casework.cases.assign", ("desk",), False),
+    Step.OBJECT: Office("casework.cases.object", ("officer",), True),
+    Step.UPHOLD_OBJECTION: Office("casework.objections.decide", ("desk",), False),
+    Step.REFUSE_OBJECTION: Office("casework.objections.decide", ("desk",), False),
     Step.ACCEPT: Office("casework.cases.accept", ("officer",), True),
+    Step.INVESTIGATE: Office("casework.cases.investigate", ("officer",), False),
+    Step.ASK: Office("casework.messages.write", ("desk", "officer"), True),
+    Step.TELL: Office("casework.messages.write", ("desk", "officer"), True),
+    Step.CLOSE_QUESTION: Office("casework.messages.write", ("desk", "officer"), True),
+    Step.WRITE: Office("casework.receipts.write", (AUTHOR,), False, by_author=True),
     Step.DRAFT: Office("casework.cases.draft", ("officer",), True),
     Step.PASS_REVIEW: Office("casework.cases.review", ("reviewer",), True),
     Step.RETURN_REVIEW: Office("casework.cases.review", ("reviewer",), True),
     Step.APPROVE: Office("casework.cases.approve", ("approver",), True),
     Step.RETURN_APPROVAL: Office("casework.cases.approve", ("approver",), True),
     Step.PUBLISH: Office("casework.cases.publish", ("desk",), False),
+    Step.FEEDBACK: Office("casework.receipts.feedback", (AUTHOR,), False, by_author=True),
+    Step.REOPEN: Office("casework.cases.reopen", ("desk",), False),
     Step.CLOSE: Office("casework.cases.close", ("desk",), False),
     Step.EXTEND: Office("casework.cases.extend", ("desk",), False),
     Step.REQUEST_EXTENSION: Office("casework.extensions.request", ("officer",), True),
@@ -87,18 +119,21 @@ OFFICES: dict[Step, Office] = {
 NEEDS: dict[Step, Fact] = {
     Step.GRANT_EXTENSION: Fact.EXTENSION_REQUESTED,
     Step.REFUSE_EXTENSION: Fact.EXTENSION_REQUESTED,
+    Step.REOPEN: Fact.DISSATISFIED,
 }
 """What has to be true for a step."""
 
 BARS: dict[Step, frozenset[Fact]] = {
     Step.EXTEND: frozenset({Fact.EXTENDED}),
     Step.REQUEST_EXTENSION: frozenset({Fact.EXTENDED, Fact.EXTENSION_REQUESTED}),
+    Step.OBJECT: frozenset({Fact.OBJECTED}),
 }
 """What must not be true for a step."""
 
 _BEFORE_PUBLISHING = (
     State.REGISTERED,
     State.ASSIGNED,
+    State.OBJECTED,
     State.ACCEPTED,
     State.DRAFTED,
     State.REVIEWED,
@@ -110,18 +145,35 @@ TABLE: tuple[Transition, ...] = (
     # An order sent to the wrong unit is replaced as long as nobody has taken it up.
     Transition(State.ASSIGNED, Step.ASSIGN, State.ASSIGNED),
     Transition(State.ASSIGNED, Step.ACCEPT, State.ACCEPTED),
+    Transition(State.ASSIGNED, Step.OBJECT, State.OBJECTED),
+    # An order that was rightly objected to is none any more; one that was not stands, and its clock goes on.
+    Transition(State.OBJECTED, Step.UPHOLD_OBJECTION, State.REGISTERED),
+    Transition(State.OBJECTED, Step.REFUSE_OBJECTION, State.ASSIGNED),
+    Transition(State.ACCEPTED, Step.INVESTIGATE, State.ACCEPTED),
     Transition(State.ACCEPTED, Step.DRAFT, State.DRAFTED),
     Transition(State.DRAFTED, Step.PASS_REVIEW, State.REVIEWED),
     Transition(State.DRAFTED, Step.RETURN_REVIEW, State.ACCEPTED),
     Transition(State.REVIEWED, Step.APPROVE, State.APPROVED),
     Transition(State.REVIEWED, Step.RETURN_APPROVAL, State.ACCEPTED),
     Transition(State.APPROVED, Step.PUBLISH, State.PUBLISHED),
+    # What an author says of the answer, once; the desk may reopen the case for those that were not satisfied.
+    Transition(State.PUBLISHED, Step.FEEDBACK, State.PUBLISHED),
+    Transition(State.PUBLISHED, Step.REOPEN, State.ACCEPTED),
     Transition(State.PUBLISHED, Step.CLOSE, State.CLOSED),
+    Transition(State.CLOSED, Step.FEEDBACK, State.CLOSED),
     # A new draft starts the way again: review and approval belong to a text, not to a case.
     Transition(State.DRAFTED, Step.DRAFT, State.DRAFTED),
     Transition(State.REVIEWED, Step.DRAFT, State.DRAFTED),
     Transition(State.APPROVED, Step.DRAFT, State.DRAFTED),
     *(Transition(state, Step.EXTEND, state) for state in _BEFORE_PUBLISHING),
+    # The desk may ask before it assigns; once a unit works on the case, it asks.
+    *(
+        Transition(state, step, state)
+        for state in (State.REGISTERED, State.ACCEPTED, State.DRAFTED, State.REVIEWED, State.APPROVED)
+        for step in (Step.ASK, Step.TELL, Step.CLOSE_QUESTION)
+    ),
+    # An author adds to an inquiry as long as it waits for its answer.
+    *(Transition(state, Step.WRITE, state) for state in _BEFORE_PUBLISHING),
     # A unit asks while it works on the case; what it asked for is decided as long as the case is open.
     *(
         Transition(state, step, state)
@@ -153,59 +205,127 @@ class IllegalStep(Exception):
     def __init__(self, state: State, step: Step, facts: frozenset[Fact] | None = None) -> None:
         self.state = state
         self.step = step
-        self.legal = legal_steps(state, facts)
+        self.legal = legal_steps(state, facts, by_author=OFFICES[step].by_author)
         now = "; ".join(f"{legal.step.value} ({', '.join(legal.roles)})" for legal in self.legal) or "none"
         super().__init__(f"{step.value} is not possible while the case is {state.value}. Possible now: {now}.")
 
 
-class SameAuthor(Exception):
+class NotNow(Exception):
+    """The step is in the table, but what is true of the case beside its state does not allow it."""
+
+    reason: ClassVar[str]
+    """For programs."""
+    sentence: ClassVar[str]
+
+    def __init__(self) -> None:
+        super().__init__(self.sentence)
+
+
+class AlreadyExtended(NotNow):
+    """A case is extended once."""
+
+    reason = "ALREADY_EXTENDED"
+    sentence = "This case was extended before. A case is extended once; answer by the date that was promised."
+
+
+class NotRequested(NotNow):
+    """There is nothing to decide on."""
+
+    reason = "EXTENSION_NOT_REQUESTED"
+    sentence = "Nobody has asked for an extension of this case; its lead unit does."
+
+
+class AlreadyRequested(NotNow):
+    """The unit asked before, and waits."""
+
+    reason = "EXTENSION_REQUESTED"
+    sentence = "An extension was asked for already and waits to be decided on."
+
+
+class AlreadyObjected(NotNow):
+    """A unit objects to an order once."""
+
+    reason = "ALREADY_OBJECTED"
+    sentence = "The unit objected to this order before, and the desk decided. Accept the case, or ask the desk."
+
+
+class NobodyDissatisfied(NotNow):
+    """A case is reopened for an author who was not satisfied."""
+
+    reason = "NOBODY_DISSATISFIED"
+    sentence = "No author has said that the answer does not satisfy; a case is reopened for those who did."
+
+
+_MISSING: dict[Fact, type[NotNow]] = {
+    Fact.EXTENSION_REQUESTED: NotRequested,
+    Fact.DISSATISFIED: NobodyDissatisfied,
+}
+_BARRING: dict[Fact, type[NotNow]] = {
+    Fact.EXTENDED: AlreadyExtended,
+    Fact.EXTENSION_REQUESTED: AlreadyRequested,
+    Fact.OBJECTED: AlreadyObjected,
+}
+
+
+class SamePerson(Exception):
+    """Who took one step may not take the one that decides on it."""
+
+    reason: ClassVar[str]
+    """For programs."""
+
+
+class SameAuthor(SamePerson):
     """The reviewer wrote the draft. Another person has to review it."""
+
+    reason = "SAME_AUTHOR"
 
     def __init__(self, author: str) -> None:
         self.author = author
         super().__init__("The author of a draft may not review it. Ask another reviewer.")
 
 
-class AlreadyExtended(Exception):
-    """A case is extended once."""
-
-    def __init__(self) -> None:
-        super().__init__(
-            "This case was extended before. A case is extended once; answer by the date that was promised."
-        )
-
-
-class NotRequested(Exception):
-    """There is nothing to decide on."""
-
-    def __init__(self) -> None:
-        super().__init__("Nobody has asked for an extension of this case; its lead unit does.")
-
-
-class AlreadyRequested(Exception):
-    """The unit asked before, and waits."""
-
-    def __init__(self) -> None:
-        super().__init__("An extension was asked for already and waits to be decided on.")
-
-
-class SameRequester(Exception):
+class SameRequester(SamePerson):
     """Who asked for an extension may not decide on it."""
+
+    reason = "SAME_REQUESTER"
 
     def __init__(self) -> None:
         super().__init__("Whoever asked for an extension may not decide on it. Ask another approver, or the desk.")
 
 
-def legal_steps(state: State, facts: frozenset[Fact] | None = None) -> tuple[LegalStep, ...]:
-    """The steps that are legal in a state, in the table's order, with the roles that may take them.
+class SameObjector(SamePerson):
+    """Who objected to an order may not decide on the objection."""
 
-    Without `facts` those are among them that only some facts make possible.
+    reason = "SAME_OBJECTOR"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Whoever objected to an order may not decide on the objection. Ask another person of the desk."
+        )
+
+
+def legal_steps(
+    state: State, facts: frozenset[Fact] | None = None, *, by_author: bool = False
+) -> tuple[LegalStep, ...]:
+    """The steps of offices that are legal in a state, in the table's order, with the roles that may take them.
+
+    With `by_author` those of the author of an inquiry. Without `facts` those are among them that only some facts make
+    possible.
     """
     return tuple(
-        LegalStep(row.step, OFFICES[row.step].roles)
+        LegalStep(row.step, roles_of(row))
         for row in TABLE
-        if row.source == state and (facts is None or _is_possible(row.step, facts))
+        if row.source == state
+        and OFFICES[row.step].by_author == by_author
+        and (facts is None or _is_possible(row.step, facts))
     )
+
+
+def roles_of(row: Transition) -> tuple[str, ...]:
+    """The roles that take a step; of those that a lead unit takes, the desk alone while there is no such unit."""
+    office = OFFICES[row.step]
+    alone = office.lead_only and row.source == State.REGISTERED
+    return tuple(role for role in office.roles if role == DESK or not alone)
 
 
 def _is_possible(step: Step, facts: frozenset[Fact]) -> bool:
@@ -213,14 +333,14 @@ def _is_possible(step: Step, facts: frozenset[Fact]) -> bool:
 
 
 def advance(state: State, step: Step, facts: frozenset[Fact] | None = None) -> State:
-    """The state after a step. Raises IllegalStep when the table has no such row, or the exception of a fact."""
+    """The state after a step. Raises IllegalStep when the table has no such row, NotNow when a fact forbids it."""
     target = _TARGETS.get((state, step))
     if target is None:
         raise IllegalStep(state, step, facts)
     if facts is not None and not _is_possible(step, facts):
         if step in NEEDS:
-            raise NotRequested
-        raise AlreadyExtended if Fact.EXTENDED in facts else AlreadyRequested
+            raise _MISSING[NEEDS[step]]
+        raise next(_BARRING[fact] for fact in Fact if fact in BARS[step] & facts)
     return target
 
 
@@ -234,6 +354,12 @@ def check_requester(requester: str, decider: str) -> None:
     """Raises SameRequester when the decider asked for the extension."""
     if requester == decider:
         raise SameRequester
+
+
+def check_objector(objector: str, decider: str) -> None:
+    """Raises SameObjector when the decider objected to the order."""
+    if objector == decider:
+        raise SameObjector
 
 
 def reaches_as_lead(step: Step, *, desk: bool, units: Iterable[str], lead: str) -> bool:

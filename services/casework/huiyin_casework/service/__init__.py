@@ -13,6 +13,7 @@ from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
 from huiyin_casework.service.inquiries import InquiryMethods
+from huiyin_casework.service.messages import MessageMethods
 from huiyin_casework.service.policies import PolicyMethods
 from huiyin_casework.service.publications import PublicationMethods
 from huiyin_casework.service.replies import ReplyMethods
@@ -24,6 +25,7 @@ from huiyin_casework.store import CaseworkStore
 
 class CaseworkServicer(
     InquiryMethods,
+    MessageMethods,
     CaseMethods,
     ReplyMethods,
     ClockMethods,

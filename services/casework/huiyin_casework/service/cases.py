@@ -33,6 +33,7 @@ from huiyin_casework.store import (
     CASES,
     ENTRIES,
     INQUIRIES,
+    MESSAGES,
     NOTES,
     PARAGRAPHS,
     PUBLICATIONS,
@@ -186,6 +187,7 @@ def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
         ("inquiry", INQUIRIES, "id"),
         ("reply", REPLIES, "id"),
         ("publication", PUBLICATIONS, "id"),
+        ("message", MESSAGES, "id"),
         ("note", NOTES, "number"),
     ):
         query = select(table.c[key], table.c.salt, table.c.text).where(table.c.case_id == case_id)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from huiyin.casework.v1 import case_pb2, inquiry_pb2
+from huiyin.casework.v1 import inquiry_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
@@ -29,11 +29,13 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select
 from huiyin_casework import resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.handling import Handling
+from huiyin_casework.handling.authors import feedback_until, receipt_unknown
 from huiyin_casework.model import receipts
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.messages import receipt_messages
 from huiyin_casework.service.scope import reach, scope
 from huiyin_casework.store import CONTACTS, INQUIRIES, PARAGRAPHS, REPLIES, UNITS, CaseworkStore, Fields
 
@@ -154,7 +156,7 @@ class InquiryMethods:
         def read(connection: Connection) -> inquiry_pb2.LookupReceiptResponse:
             row = connection.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == hashed)).one_or_none()
             if row is None:
-                raise _unknown_receipt()
+                raise receipt_unknown()
             answers = []
             if row.state == inquiry_pb2.Inquiry.STATE_ANSWERED:
                 own = (PARAGRAPHS.c.reply_id == REPLIES.c.id) & (PARAGRAPHS.c.inquiry_id == row.id)
@@ -162,7 +164,7 @@ class InquiryMethods:
                     select(REPLIES, UNITS.c.display_name, UNITS.c.contact, PARAGRAPHS.c.text.label("paragraph"))
                     .join(UNITS, UNITS.c.id == REPLIES.c.unit, isouter=True)
                     .join(PARAGRAPHS, own, isouter=True)
-                    .where(REPLIES.c.case_id == row.case_id, REPLIES.c.state == case_pb2.Reply.STATE_PUBLISHED)
+                    .where(REPLIES.c.id == row.reply_id)
                 )
                 answers = [
                     inquiry_pb2.PublishedAnswer(
@@ -172,18 +174,24 @@ class InquiryMethods:
                         paragraph=reply.paragraph or "",
                         unit_contact=reply.contact or "",
                     )
-                    for reply in connection.execute(query.order_by(REPLIES.c.publish_time.desc()))
+                    for reply in connection.execute(query)
                 ]
             weekday_years: tuple[int, ...] = ()
+            calendar = compiled(self._policies.active(connection, "clocks").body)
+            until = 0
             if row.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
-                calendar = compiled(self._policies.active(connection, "clocks").body)
                 weekday_years = calendar.by_weekdays(row.receive_time, row.deadline)
+            elif not row.feedback:
+                until = feedback_until(row.answer_time, calendar.policy.feedback_calendar_days)
             return inquiry_pb2.LookupReceiptResponse(
                 state=row.state,
                 receive_time=micros_to_timestamp(row.receive_time),
                 deadline=micros_to_timestamp(row.deadline),
                 answers=answers,
                 weekday_years=weekday_years,
+                messages=receipt_messages(connection, row),
+                feedback=row.feedback,
+                feedback_until=resources.time(until),
             )
 
         return await self._store.read(read)
@@ -217,7 +225,7 @@ class InquiryMethods:
         files = CaseFiles(tx, self._rules)
         answered = tx.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == receipt_hash)).one_or_none()
         if answered is None:
-            raise _unknown_receipt()
+            raise receipt_unknown()
         known = files.inquiries.find(tx.connection, inquiry_id)
         if known is None:
             self._check_answered(tx, answered)
@@ -303,10 +311,6 @@ class InquiryMethods:
             )
 
         return await self._store.read(read)
-
-
-def _unknown_receipt() -> NotFound:
-    return NotFound("receipt", "no inquiry has this receipt; check it letter by letter", "RECEIPT_UNKNOWN")
 
 
 def _inquiries(principal: Principal) -> Select[Any]:

@@ -25,6 +25,26 @@ class StepMethods:
             request, "AssignCase", lambda case: case.assign(request.lead_unit, request.assisting_units, request.note)
         )
 
+    async def ObjectToCase(self, request: case_pb2.ObjectToCaseRequest, context: Any) -> case_pb2.Case:
+        """The lead unit objects to its order."""
+        return await self._step(
+            request, "ObjectToCase", lambda case: case.object_to_order(request.rule, request.reason)
+        )
+
+    async def DecideObjection(self, request: case_pb2.DecideObjectionRequest, context: Any) -> case_pb2.Case:
+        """The desk takes an order back, or lets it stand."""
+        return await self._step(
+            request, "DecideObjection", lambda case: case.decide_objection(request.decision, request.note)
+        )
+
+    async def InvestigateCase(self, request: case_pb2.InvestigateCaseRequest, context: Any) -> case_pb2.Case:
+        """A unit of a case notes what it found."""
+        return await self._step(request, "InvestigateCase", lambda case: case.investigate(request.note))
+
+    async def ReopenCase(self, request: case_pb2.ReopenCaseRequest, context: Any) -> case_pb2.Case:
+        """Takes an answered case up again."""
+        return await self._step(request, "ReopenCase", lambda case: case.reopen(request.reason))
+
     async def AcceptCase(self, request: case_pb2.AcceptCaseRequest, context: Any) -> case_pb2.Case:
         """The lead unit takes a case up."""
         return await self._step(request, "AcceptCase", Handling.accept)

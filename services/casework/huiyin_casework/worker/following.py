@@ -233,6 +233,9 @@ class Following:
         if not inquiry["salt"]:
             return
         files.inquiries.change(inquiry, subject="", text="", salt=b"")
+        if inquiry["message_count"]:
+            for message in files.load_messages_of(inquiry):
+                files.messages.change(message, text="", salt=b"")
         if inquiry["case_id"]:
             files.record(files.case(inquiry["case_id"]), "texts.destroyed", SYSTEM, {"inquiry": inquiry["id"]})
         files.tell_inquiry(inquiry, "inquiry.updated")

@@ -22,6 +22,16 @@ KINDS: Final[Mapping[str, str]] = {
     "case.extended": "已延期",
     "case.extension_requested": "申请延期",
     "case.extension_refused": "延期未获同意",
+    "case.objected": "承办单位提出异议",
+    "case.objection_upheld": "异议成立，待重新交办",
+    "case.objection_refused": "异议不成立，请签收",
+    "case.investigated": "已记录核查情况",
+    "case.asked": "已询问诉求人",
+    "case.told": "已告知诉求人",
+    "case.question_closed": "不再等待诉求人补充",
+    "case.author_wrote": "诉求人有补充",
+    "case.feedback": "诉求人已评价",
+    "case.reopened": "重新办理",
     "case.merged": "已并入其他办件",
     "inquiry.received": "收到诉求",
     "inquiry.updated": "诉求有变动",
@@ -52,6 +62,7 @@ CASE_STATES: Final = (
     "PUBLISHED",
     "CLOSED",
     "MERGED",
+    "OBJECTED",
 )
 """States of a case in the order of huiyin.casework.v1.Case.State; the first is number 1."""
 

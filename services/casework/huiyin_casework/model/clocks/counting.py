@@ -161,5 +161,5 @@ def resume(pauses: Sequence[Pause], at: int) -> list[Pause]:
 
 
 def owes(state: State) -> Owes:
-    """Who keeps the clocks of a case waiting: the desk assigns and publishes, the lead unit does the rest."""
-    return Owes.DESK if state in (State.REGISTERED, State.APPROVED) else Owes.LEAD
+    """Who keeps the clocks of a case waiting: the desk assigns, decides and publishes, the lead unit does the rest."""
+    return Owes.DESK if state in (State.REGISTERED, State.OBJECTED, State.APPROVED) else Owes.LEAD

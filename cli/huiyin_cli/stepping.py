@@ -1,0 +1,69 @@
+"""`huiyin cases step` and `huiyin inquiries`: steps taken with a case, and what is said to the author of an inquiry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from huiyin_cli.client import Json, Problem
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step's method, the demonstration account that usually takes it, and the fields that it takes."""
+
+    verb: str
+    account: str
+    fields: tuple[str, ...] = ()
+
+
+STEPS = {
+    "assign": Step("assign", "desk", ("unit", "assisting", "note")),
+    "object": Step("object", "officer", ("rule", "reason")),
+    "decide_objection": Step("decideObjection", "desk", ("decision", "note")),
+    "accept": Step("accept", "officer"),
+    "investigate": Step("investigate", "officer", ("note",)),
+    "draft": Step("draftReply", "officer", ("text",)),
+    "review": Step("reviewReply", "reviewer", ("decision", "note")),
+    "approve": Step("approveReply", "approver", ("decision", "note")),
+    "publish": Step("publishReply", "desk"),
+    "reopen": Step("reopen", "desk", ("reason",)),
+    "close": Step("close", "desk"),
+    "extend": Step("extend", "desk", ("reason",)),
+    "request_extension": Step("requestExtension", "officer", ("reason",)),
+    "decide_extension": Step("decideExtension", "approver", ("decision", "note")),
+}
+
+_KINDS = {
+    "KIND_QUESTION": "asks",
+    "KIND_EXPLANATION": "tells",
+    "KIND_ANSWER": "answers",
+    "KIND_ADDITION": "adds",
+}
+
+
+def body_of(name: str, given: Json) -> Json:
+    """The body of a step's call from the options that were given. Raises Problem for one that it does not take."""
+    step = STEPS.get(name)
+    if step is None:
+        raise Problem(f"{name} is no step; the steps are {', '.join(STEPS)}.")
+    needless = [field for field, value in given.items() if value and field not in step.fields]
+    if needless:
+        takes = ", ".join(f"--{field}" for field in step.fields if field != "decision")
+        raise Problem(f"{name} takes no --{needless[0]}; it takes {takes or 'no option'}.")
+    body = {field: given[field] for field in ("note", "rule", "reason", "text") if given.get(field)}
+    if "unit" in step.fields:
+        body["leadUnit"] = given.get("unit", "")
+        body["assistingUnits"] = given.get("assisting") or []
+    if "decision" in step.fields:
+        body["decision"] = "DECISION_RETURN" if given.get("decision") else "DECISION_PASS"
+    return body
+
+
+def message_lines(messages: list[Json], author: str = "the author") -> Iterator[str]:
+    """What was said, a line each, the oldest first."""
+    for message in messages:
+        who = message.get("unitDisplayName") or message.get("unit", "").removeprefix("units/") or author
+        waits = "  (waits for an answer)" if message.get("open") else ""
+        yield f"{message['createTime'][:16].replace('T', ' ')}Z  {who} {_KINDS[message['kind']]}{waits}"
+        yield f"  {message.get('text', '')}"

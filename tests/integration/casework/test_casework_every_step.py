@@ -1,0 +1,215 @@
+"""Every row of the table of steps, for every role, and every step that the table does not have: taken over gRPC.
+
+The cases are generated from the table. One store is enough: what a store does with a step is tested on both elsewhere.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import pytest
+from huiyin.casework.v1 import case_pb2, message_pb2, unit_pb2
+from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
+from huiyin_chassis.identity import ROLES, Principal
+
+from tests.integration.casework.conftest import Office, Run, joined, merged, opened
+
+PASS, RETURN = case_pb2.DECISION_PASS, case_pb2.DECISION_RETURN
+
+PEOPLE: dict[str, Principal | str] = {
+    **{role: Principal(f"accounts/{role}", roles=(role,), units=("water",)) for role in ROLES},
+    "desk": Principal("accounts/desk", roles=("desk",), everywhere=True),
+    AUTHOR: "public",
+}
+SECOND = Principal("accounts/second", roles=("officer",), units=("water",))
+
+WAYS: dict[State, tuple[Step, ...]] = {
+    State.REGISTERED: (),
+    State.ASSIGNED: (Step.ASSIGN,),
+    State.OBJECTED: (Step.ASSIGN, Step.OBJECT),
+    State.ACCEPTED: (Step.ASSIGN, Step.ACCEPT),
+    State.DRAFTED: (Step.ASSIGN, Step.ACCEPT, Step.DRAFT),
+    State.REVIEWED: (Step.ASSIGN, Step.ACCEPT, Step.DRAFT, Step.PASS_REVIEW),
+    State.APPROVED: (Step.ASSIGN, Step.ACCEPT, Step.DRAFT, Step.PASS_REVIEW, Step.APPROVE),
+    State.PUBLISHED: (Step.ASSIGN, Step.ACCEPT, Step.DRAFT, Step.PASS_REVIEW, Step.APPROVE, Step.PUBLISH),
+    State.CLOSED: (Step.ASSIGN, Step.ACCEPT, Step.DRAFT, Step.PASS_REVIEW, Step.APPROVE, Step.PUBLISH, Step.CLOSE),
+}
+"""How a case comes to a state; a merged one is made by merging its event."""
+
+
+@dataclass
+class Work:
+    """A case with its one inquiry and the receipt of that."""
+
+    case: str
+    inquiry: str
+    receipt: str
+
+
+def _decide(request: Callable[..., Any], decision: case_pb2.Decision.ValueType) -> Callable[[Work], Any]:
+    return lambda work: request(name=work.case, decision=decision, note="已核对")
+
+
+CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
+    Step.ASSIGN: (
+        "AssignCase",
+        lambda work: case_pb2.AssignCaseRequest(name=work.case, lead_unit="units/water"),
+    ),
+    Step.OBJECT: (
+        "ObjectToCase",
+        lambda work: case_pb2.ObjectToCaseRequest(name=work.case, rule="《供水条例》第三条", reason="属住建局"),
+    ),
+    Step.UPHOLD_OBJECTION: ("DecideObjection", _decide(case_pb2.DecideObjectionRequest, PASS)),
+    Step.REFUSE_OBJECTION: ("DecideObjection", _decide(case_pb2.DecideObjectionRequest, RETURN)),
+    Step.ACCEPT: ("AcceptCase", lambda work: case_pb2.AcceptCaseRequest(name=work.case)),
+    Step.INVESTIGATE: (
+        "InvestigateCase",
+        lambda work: case_pb2.InvestigateCaseRequest(name=work.case, note="阀门老化"),
+    ),
+    Step.ASK: ("AskAuthor", lambda work: message_pb2.AskAuthorRequest(name=work.inquiry, text="几号楼？")),
+    Step.TELL: ("TellAuthor", lambda work: message_pb2.TellAuthorRequest(name=work.inquiry, text="已派人查看")),
+    Step.CLOSE_QUESTION: ("CloseQuestion", lambda work: message_pb2.CloseQuestionRequest(name=work.inquiry)),
+    Step.WRITE: (
+        "WriteByReceipt",
+        lambda work: message_pb2.WriteByReceiptRequest(receipt=work.receipt, text="三号楼"),
+    ),
+    Step.DRAFT: (
+        "DraftReply",
+        lambda work: case_pb2.DraftReplyRequest(name=work.case, text="阀门已更换，昨日恢复供水。"),
+    ),
+    Step.PASS_REVIEW: ("ReviewReply", _decide(case_pb2.ReviewReplyRequest, PASS)),
+    Step.RETURN_REVIEW: ("ReviewReply", _decide(case_pb2.ReviewReplyRequest, RETURN)),
+    Step.APPROVE: ("ApproveReply", _decide(case_pb2.ApproveReplyRequest, PASS)),
+    Step.RETURN_APPROVAL: ("ApproveReply", _decide(case_pb2.ApproveReplyRequest, RETURN)),
+    Step.PUBLISH: ("PublishReply", lambda work: case_pb2.PublishReplyRequest(name=work.case)),
+    Step.FEEDBACK: (
+        "GiveFeedback",
+        lambda work: message_pb2.GiveFeedbackRequest(receipt=work.receipt, reason="仍在停水"),
+    ),
+    Step.REOPEN: ("ReopenCase", lambda work: case_pb2.ReopenCaseRequest(name=work.case, reason="复核未修好")),
+    Step.CLOSE: ("CloseCase", lambda work: case_pb2.CloseCaseRequest(name=work.case)),
+    Step.EXTEND: ("ExtendCase", lambda work: case_pb2.ExtendCaseRequest(name=work.case, reason="需现场勘查")),
+    Step.REQUEST_EXTENSION: (
+        "RequestExtension",
+        lambda work: case_pb2.RequestExtensionRequest(name=work.case, reason="需现场勘查"),
+    ),
+    Step.GRANT_EXTENSION: ("DecideExtension", _decide(case_pb2.DecideExtensionRequest, PASS)),
+    Step.REFUSE_EXTENSION: ("DecideExtension", _decide(case_pb2.DecideExtensionRequest, RETURN)),
+}
+
+MAKES_TRUE: dict[Fact, tuple[Step, Principal | str]] = {
+    Fact.EXTENSION_REQUESTED: (Step.REQUEST_EXTENSION, SECOND),
+    Fact.DISSATISFIED: (Step.FEEDBACK, "public"),
+}
+"""How a fact that a step needs comes true, by somebody else than who takes the step."""
+
+HOLDERS = [*ROLES, AUTHOR]
+
+OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.FEEDBACK}
+"""Steps that name an inquiry and find its case."""
+
+
+def _pairs() -> Iterator[tuple[State, Step]]:
+    yield from itertools.product(State, Step)
+
+
+ROWS = {(row.source, row.step): row for row in TABLE}
+
+
+@pytest.fixture
+def database_url(sqlite_url: str) -> str:
+    """One store is enough."""
+    return sqlite_url
+
+
+async def _works(office: Office, count: int) -> Iterator[Work]:
+    """So many cases that wait to be assigned, each with an inquiry that was submitted to us."""
+    unit = unit_pb2.Unit(name="units/water", display_name="水务局")
+    await office.call("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=[unit]), "admin")
+    receipts = {f"停水{number}": (await office.submit(f"停水{number}")).receipt for number in range(count)}
+    await office.sent()
+    ids = {post.text: external_id for external_id, post in office.collector.posts.items()}
+    told = []
+    for text, external_id in ids.items():
+        told += [opened(text), joined(text, text, source="sources/inquiries", external_id=external_id, text=text)]
+    await office.tell(*told)
+    by_event = {case.event.removeprefix("events/"): case.name for case in await office.cases()}
+    return iter([Work(by_event[text], f"inquiries/{ids[text]}", receipt) for text, receipt in receipts.items()])
+
+
+async def _take(office: Office, work: Work, step: Step, who: Principal | str) -> Any:
+    method, request = CALLS[step]
+    return await office.call(method, request(work), who)
+
+
+async def _bring(office: Office, work: Work, state: State, step: Step | None = None) -> Work:
+    """Brings a case to a state, and to what a step needs beside it."""
+    for each in WAYS[state]:
+        await _take(office, work, each, SECOND if each == Step.OBJECT else PEOPLE[OFFICES[each].roles[0]])
+    if step in NEEDS:
+        maker, who = MAKES_TRUE[NEEDS[step]]
+        await _take(office, work, maker, who)
+    if step == Step.CLOSE_QUESTION:
+        await _take(office, work, Step.ASK, PEOPLE["desk"])
+    return work
+
+
+async def _state(office: Office, work: Work) -> str:
+    case = await office.call("GetCase", case_pb2.GetCaseRequest(name=work.case))
+    return case_pb2.Case.State.Name(case.state).removeprefix("STATE_")
+
+
+def test_every_row_is_taken_by_its_roles_and_refused_to_the_others(run: Run) -> None:
+    async def test(office: Office) -> None:
+        works = await _works(office, sum(len(roles_of(row)) for row in TABLE))
+        for row in TABLE:
+            for role in roles_of(row):
+                work = await _bring(office, next(works), row.source, row.step)
+                if role == roles_of(row)[0]:
+                    await _refused_to_others(office, work, row)
+                await _take(office, work, row.step, PEOPLE[role])
+                assert await _state(office, work) == row.target, (row, role)
+
+    run(test)
+
+
+async def _refused_to_others(office: Office, work: Work, row: Transition) -> None:
+    method, request = CALLS[row.step]
+    for role in HOLDERS:
+        if role in roles_of(row) or OFFICES[row.step].by_author:
+            continue  # what an author may do asks for the receipt alone
+        error = await office.refusal(method, request(work), PEOPLE[role])
+        allowed = OFFICES[row.step].permission in ROLES.get(role, ())
+        expected = grpc.StatusCode.NOT_FOUND if allowed else grpc.StatusCode.PERMISSION_DENIED
+        if role == AUTHOR:
+            expected = grpc.StatusCode.UNAUTHENTICATED
+        assert error.code == expected, (row, role, error)
+
+
+def test_every_step_that_the_table_does_not_have_is_refused_with_those_that_it_has(run: Run) -> None:
+    async def test(office: Office) -> None:
+        works = await _works(office, len(State) + 1)
+        merging, into = next(works), next(works)
+        events = {case.name: case.event.removeprefix("events/") for case in await office.cases()}
+        await office.tell(merged(events[merging.case], events[into.case]))
+        by_state = {State.MERGED: merging}
+        for state in WAYS:
+            by_state[state] = await _bring(office, next(works), state)
+        for state, step in _pairs():
+            if (state, step) in ROWS or (state == State.MERGED and step in OF_INQUIRIES):
+                continue  # the inquiry of a case that was merged belongs to the other case
+            work = by_state[state]
+            method, request = CALLS[step]
+            everywhere = Principal("accounts/all", roles=tuple(OFFICES[step].roles), everywhere=True)
+            error = await office.refusal(method, request(work), "public" if OFFICES[step].by_author else everywhere)
+            expected = {"STEP_NOT_POSSIBLE"}
+            if step in (Step.WRITE, Step.FEEDBACK):
+                expected |= {"INQUIRY_ANSWERED", "NOT_ANSWERED"}
+            assert error.reason in expected, (state, step, error)
+            assert await _state(office, work) == state
+
+    run(test)
