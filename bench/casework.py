@@ -23,9 +23,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import uuid4
 
+import psutil
 import yaml
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2
@@ -52,8 +53,10 @@ from sqlalchemy import Engine, Table, event, select
 
 from bench import texts
 
-_CASES = int(os.environ.get("CASES") or 600)
+_CASES = int(os.environ.get("CASES") or 300)
 _CALLERS = 32
+_ROUNDS = 3
+_COPIES = ["recorded", *(f"{name}{number}" for number in range(_ROUNDS) for name in ("bare", "served"))]
 _ROWS = int(os.environ.get("ROWS") or 100_000)
 _INSTANCES = 60
 _AT_ONCE = 5000
@@ -110,17 +113,35 @@ def main() -> None:
 # Steps
 
 
+class _Pace(NamedTuple):
+    """How fast steps were taken, and what each cost the process that wrote."""
+
+    per_s: float = 0.0
+    cpu_us: float = 0.0
+
+
 def _transitions(folder: Path, copies: Iterator[str]) -> dict[str, float]:
     """The steps a second through gRPC and bare; `copies` gives a database, and then copies of it as it was left."""
     first = next(copies)
     migrate(first, MIGRATIONS)
     cases = asyncio.run(_open_cases(first))
     works = asyncio.run(_record(next(copies), cases))
-    bare_url, served_url = next(copies), next(copies)
-    bare = _bare(bare_url, works)
-    served = asyncio.run(_served(served_url, folder, cases))
-    print(f"{len(works)} steps: {served:.0f}/s through gRPC, {bare:.0f}/s bare ({first.partition(':')[0]})", flush=True)
-    return {"grpc_per_s": round(served), "bare_per_s": round(bare), "ratio": round(served / bare, 2)}
+    bare = served = _Pace()
+    for _ in range(_ROUNDS):
+        # In turns, and the best of each: what else the machine does slows down whichever is running.
+        bare = max(bare, _bare(next(copies), works))
+        served = max(served, asyncio.run(_served(next(copies), folder, cases)))
+    rate, bare_rate = served.per_s, bare.per_s
+    print(
+        f"{len(works)} steps: {rate:.0f}/s through gRPC, {bare_rate:.0f}/s bare ({first.partition(':')[0]})", flush=True
+    )
+    return {
+        "grpc_per_s": round(rate),
+        "bare_per_s": round(bare_rate),
+        "ratio": round(rate / bare_rate, 2),
+        "casework_cpu_us": round(served.cpu_us),
+        "bare_cpu_us": round(bare.cpu_us),
+    }
 
 
 async def _open_cases(url: str) -> list[str]:
@@ -185,22 +206,22 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
     return works
 
 
-def _bare(url: str, works: list[list[Statement]]) -> float:
+def _bare(url: str, works: list[list[Statement]]) -> _Pace:
     """Transactions a second that write the same rows and do nothing else, as durably."""
     store = CaseworkStore(url)
     engine = store._engine(read_only=False)
     with engine.connect() as connection:
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         for work in works:
             with connection.begin():
                 for sql, parameters, _ in work:
                     connection.exec_driver_sql(sql, parameters)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     engine.dispose()
-    return len(works) / seconds
+    return _Pace(len(works) / seconds, cpu / len(works) * 1e6)
 
 
-async def _served(url: str, folder: Path, cases: list[str]) -> float:
+async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
     """Steps a second that callers take with casework, a process of its own."""
     port = free_port()
     environment = os.environ | {
@@ -230,18 +251,25 @@ async def _served(url: str, folder: Path, cases: list[str]) -> float:
                         await getattr(stub, method)(request, metadata=tokens[role], timeout=client.DEADLINE)
 
             await stub.GetCase(case_pb2.GetCaseRequest(name=f"cases/{cases[0]}"), metadata=tokens["desk"])
-            started = time.perf_counter()
+            started, cpu = time.perf_counter(), _cpu_seconds(process.pid)
             await asyncio.gather(*(caller() for _ in range(_CALLERS)))
-            return len(cases) * len(_STEPS) / (time.perf_counter() - started)
+            seconds, cpu = time.perf_counter() - started, _cpu_seconds(process.pid) - cpu
+            steps = len(cases) * len(_STEPS)
+            return _Pace(steps / seconds, cpu / steps * 1e6)
     finally:
         process.terminate()
         process.wait(30)
 
 
+def _cpu_seconds(pid: int) -> float:
+    times = psutil.Process(pid).cpu_times()
+    return float(times.user + times.system)
+
+
 def _sqlite(folder: Path) -> Iterator[str]:
     first = folder / "first.db"
     yield f"sqlite:///{first}"
-    for name in ("recorded", "bare", "served"):
+    for name in _COPIES:
         with contextlib.closing(sqlite3.connect(first)) as connection:
             connection.execute("VACUUM INTO ?", (str(folder / f"{name}.db"),))
         yield f"sqlite:///{folder / f'{name}.db'}"
@@ -258,7 +286,7 @@ def _postgres(folder: Path) -> Iterator[Iterator[str]]:
     def copies() -> Iterator[str]:
         server.psql("CREATE DATABASE first")
         yield str(server.get_uri("first"))
-        for name in ("recorded", "bare", "served"):
+        for name in _COPIES:
             server.psql(f"CREATE DATABASE {name} TEMPLATE first")
             yield str(server.get_uri(name))
 
