@@ -48,12 +48,20 @@ def split(posts: Sequence[tuple[str, Terms, str, int]], weigh: Callable[[Terms],
 def _likenesses(posts: Sequence[tuple[str, Terms, str, int]], weigh: Callable[[Terms], Weighed]) -> NDArray[np.float64]:
     """How like each post is to each other."""
     weighed = [weigh(terms) for _, terms, _, _ in posts]
-    columns = np.unique(np.concatenate([each.terms for each in weighed]))
-    matrix = np.zeros((len(posts), len(columns)))
-    for row, each in enumerate(weighed):
-        matrix[row, np.searchsorted(columns, each.terms)] = each.weights
-    # Products of whole numbers are exact as long as they stay below 2^53, in whatever order they are summed.
-    likenesses: NDArray[np.float64] = (matrix @ matrix.T) / (UNIT * UNIT)
+    every, columns = np.unique(np.concatenate([each.terms for each in weighed]), return_inverse=True)
+    weights = np.concatenate([each.weights for each in weighed])
+    lengths = np.array([len(each.terms) for each in weighed])
+    ends = np.cumsum(lengths)
+    running = np.zeros(len(columns) + 1, np.int64)
+    compared = np.zeros(len(every), np.int64)
+    products = np.empty((len(posts), len(posts)), np.int64)
+    # Sums of whole numbers, which no order of adding changes, and few enough that a matrix would cost more.
+    for row, (start, end) in enumerate(zip(ends - lengths, ends, strict=True)):
+        compared[columns[start:end]] = weights[start:end]
+        np.cumsum(compared[columns] * weights, out=running[1:])
+        products[row] = running[ends] - running[ends - lengths]
+        compared[columns[start:end]] = 0
+    likenesses: NDArray[np.float64] = products / (UNIT * UNIT)
     for at, (_, _, place, time) in enumerate(posts):
         for other, (_, _, other_place, other_time) in enumerate(posts[:at]):
             correction = likeness_in_time(abs(time - other_time))

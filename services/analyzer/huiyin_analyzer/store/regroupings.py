@@ -100,11 +100,10 @@ def posts_of(connection: Connection, event_id: str) -> list[Row[Any]]:
     return list(connection.execute(select(POSTS).where(POSTS.c.event_id == event_id).order_by(POSTS.c.number)))
 
 
-def first_number(connection: Connection, event_id: str) -> int:
-    """The number of the first post of an event; 0 where it has none."""
-    # In the order of the index by event; for a minimum, SQLite would go through the numbers of all posts.
-    query = select(POSTS.c.number).where(POSTS.c.event_id == event_id).order_by(POSTS.c.event_id, POSTS.c.number)
-    return connection.scalar(query.limit(1)) or 0
+def first_numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
+    """The number of the first post of each of a few events."""
+    query = select(POSTS.c.event_id, func.min(POSTS.c.number)).where(POSTS.c.event_id.in_(event_ids))
+    return dict(connection.execute(query.group_by(POSTS.c.event_id)).tuples())
 
 
 def move_posts(tx: Tx, ids: Sequence[str], event_id: str, target_id: str) -> list[Row[Any]]:

@@ -78,7 +78,7 @@ class Repairs:
         return doubled and size >= LEAST_SPLIT and self._state.bounds.may_split(event_id)
 
     def _in_order(self, one: str, other: str) -> tuple[str, str]:
-        first_of = {each: regroupings.first_number(self._tx.connection, each) for each in (one, other)}
+        first_of = regroupings.first_numbers(self._tx.connection, (one, other))
         return (one, other) if first_of[one] < first_of[other] else (other, one)
 
     def _do_or_propose(self, move: Move, drill: bool) -> bool:
