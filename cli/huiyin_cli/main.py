@@ -834,6 +834,68 @@ def inquiries_messages(
         _print_lines(stepping.message_lines(messages) if messages else ["Nothing was said."])
 
 
+@inquiries_app.command("grounds")
+def inquiries_grounds(as_json: AsJson = False) -> None:
+    """Lists the grounds on which an inquiry may be refused, and those that tell whom to call."""
+    grounds = caller.gateway().get("/v1/admissionGrounds").get("admissionGrounds", [])
+    if as_json:
+        _print_json(grounds)
+    else:
+        _print_lines(stepping.ground_lines(grounds))
+
+
+@inquiries_app.command("admit")
+def inquiries_admit(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    ground: Annotated[str, typer.Option(help="Where life is in danger: whom to call, of `inquiries grounds`.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Admits an inquiry; whatever is not decided on is admitted as its case is assigned."""
+    _decide(name, "admit", {"ground": ground}, as_json)
+
+
+@inquiries_app.command("refuse")
+def inquiries_refuse(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    ground: Annotated[str, typer.Argument(help="Of `inquiries grounds`.")],
+    body: Annotated[str, typer.Option(help="The body that it is passed on to.")] = "",
+    text: Annotated[str, typer.Option(help="What the author reads beneath the ground's text.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Proposes to refuse an inquiry, or to pass it on; another person reviews that."""
+    _decide(name, "refuse", {"ground": ground, "body": body, "text": text}, as_json)
+
+
+@inquiries_app.command("review-refusal")
+def inquiries_review_refusal(
+    name: Annotated[str, typer.Argument(help="inquiries/… whose refusal is proposed.")],
+    back: Annotated[bool, typer.Option("--return", help="Send it back. Default: put it in force.")] = False,
+    note: Annotated[str, typer.Option(help="Why; needed when it is sent back.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Reviews a refusal that another person proposed."""
+    decision = "DECISION_RETURN" if back else "DECISION_PASS"
+    _decide(name, "reviewRefusal", {"decision": decision, "note": note}, as_json)
+
+
+@inquiries_app.command("join")
+def inquiries_join(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    case: Annotated[str, typer.Argument(help="The open case that deals with the matter already.")],
+    as_json: AsJson = False,
+) -> None:
+    """Joins an inquiry to another case."""
+    _decide(name, "join", {"case": _named(case, "cases")}, as_json)
+
+
+def _decide(name: str, verb: str, body: Json, as_json: bool) -> None:
+    admission = caller.gateway().post(f"/v1/{_named(name, 'inquiries')}:{verb}", body)
+    if as_json:
+        _print_json(admission)
+    else:
+        out.print(stepping.admission_line(admission), markup=False)
+
+
 def _print_message(message: Json, as_json: bool, what: str) -> None:
     if as_json:
         _print_json(message)

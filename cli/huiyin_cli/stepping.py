@@ -18,6 +18,7 @@ class Step:
 
 
 STEPS = {
+    "dismiss": Step("dismiss", "desk", ("reason",)),
     "assign": Step("assign", "desk", ("unit", "assisting", "note")),
     "object": Step("object", "officer", ("rule", "reason")),
     "decide_objection": Step("decideObjection", "desk", ("decision", "note")),
@@ -58,6 +59,22 @@ def body_of(name: str, given: Json) -> Json:
     if "decision" in step.fields:
         body["decision"] = "DECISION_RETURN" if given.get("decision") else "DECISION_PASS"
     return body
+
+
+def admission_line(admission: Json) -> str:
+    """What was decided, or is proposed, on an inquiry, on one line."""
+    outcome = admission.get("outcome", "").removeprefix("OUTCOME_").lower().replace("_", " ")
+    state = admission.get("state", "").removeprefix("STATE_").lower().replace("_", " ")
+    where = admission.get("body") or admission.get("joinedCase") or admission.get("ground", "")
+    return f"{admission['name'].removesuffix('/admission')}  {outcome}{f' ({where})' if where else ''}  {state}"
+
+
+def ground_lines(grounds: list[Json]) -> Iterator[str]:
+    """The catalogue of grounds, two lines each."""
+    for ground in grounds:
+        kind = ground["kind"].removeprefix("KIND_").lower()
+        yield f"{ground['id']:<24} {kind:<10} {ground['displayName']}  {ground['basis']}"
+        yield f"    {ground['text']}"
 
 
 def message_lines(messages: list[Json], author: str = "the author") -> Iterator[str]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
-from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
@@ -24,6 +24,7 @@ from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
+    ADMISSIONS,
     CASES,
     ENTRIES,
     EVENTS,
@@ -79,6 +80,7 @@ class CaseFiles:
         self.cases = Rows(CASES)
         self.inquiries = Rows(INQUIRIES)
         self.messages = Rows(MESSAGES)
+        self.admissions = Rows(ADMISSIONS)
         self.replies = Rows(REPLIES)
         self.tasks = Rows(TASKS)
         self.clocks = Timekeeping(tx, rules)
@@ -263,6 +265,7 @@ class CaseFiles:
                 "objecting_unit": "",
                 "objector": "",
                 "dissatisfied_count": 0,
+                "open_refusal_count": 0,
                 "urgent": self.rules.is_urgent(event["grade"]),
                 "create_time": now,
                 "update_time": now,
@@ -309,14 +312,12 @@ class CaseFiles:
             clock = self.clocks.start_answer(inquiry, urgent=urgent, extended=extended)
         self.clocks.rows.change(clock, case_id=case["id"])
         deadline = clock["deadline"]
-        self.inquiries.change(
-            inquiry,
-            case_id=case["id"],
-            state=inquiry_pb2.Inquiry.STATE_IN_PROGRESS,
-            urgent=urgent,
-            deadline=deadline,
-        )
-        self.cases.change(case, inquiry_count=case["inquiry_count"] + 1, deadline=min(case["deadline"], deadline))
+        self.inquiries.change(inquiry, case_id=case["id"], urgent=urgent, deadline=deadline)
+        self.cases.change(case, inquiry_count=case["inquiry_count"] + 1)
+        # One that was refused keeps its answer wherever it comes.
+        if inquiry["state"] != _ANSWERED:
+            self.inquiries.change(inquiry, state=inquiry_pb2.Inquiry.STATE_IN_PROGRESS)
+            self.cases.change(case, deadline=min(case["deadline"], deadline))
         self.record(
             case, "case.inquiry_joined", SYSTEM, {"inquiry": inquiry["id"]}, text=inquiry["text"], salt=inquiry["salt"]
         )
@@ -329,16 +330,29 @@ class CaseFiles:
     def take_inquiry(self, case: Fields, inquiry: Fields) -> None:
         """Takes an inquiry out of a case that nobody works on yet, because its post moved to another event."""
         self.record(case, "case.inquiry_moved", SYSTEM, {"inquiry": inquiry["id"]})
+        open_refusals = case["open_refusal_count"]
+        if inquiry["admission_state"] == admission_pb2.Admission.STATE_PROPOSED:
+            # What is proposed in one case is not decided in another: it waits to be decided on anew.
+            open_refusals -= 1
+            returned = admission_pb2.Admission.STATE_RETURNED
+            proposed = self.admissions.find(self.tx.connection, inquiry["id"])
+            assert proposed is not None, "an inquiry says so of what stands there"
+            self.admissions.change(proposed, state=returned, decide_time=self.tx.now_us)
+            self.inquiries.change(inquiry, admission_state=returned)
         self.inquiries.change(inquiry, case_id="")
         self.clocks.rows.change(self.clocks.of_inquiry(inquiry), case_id="")
         rest = self.load_inquiries_of(case["id"])
-        self.cases.change(case, inquiry_count=case["inquiry_count"] - 1, deadline=_earliest(rest))
+        values = {"inquiry_count": case["inquiry_count"] - 1, "open_refusal_count": open_refusals}
+        self.cases.change(case, **values, deadline=_earliest(rest))
         self.tell(case, "case.updated")
 
     def merge(self, case: Fields, into: Fields) -> None:
         """Merges a case that nobody works on yet into another."""
         for inquiry in self.load_inquiries_of(case["id"]):
             self.add_inquiry(into, inquiry)
+        refusals = case["open_refusal_count"]
+        self.cases.change(into, open_refusal_count=into["open_refusal_count"] + refusals)
+        self.cases.change(case, open_refusal_count=0)
         self.clocks.end_kinds(case["id"], WALL_KINDS, DROPPED)
         self.record(case, "case.merged", SYSTEM, {"into": into["id"]})
         self.record(into, "case.took_over", SYSTEM, {"case": case["id"]})
@@ -466,6 +480,7 @@ class CaseFiles:
             self.cases,
             self.inquiries,
             self.messages,
+            self.admissions,
             self.clocks.rows,
             self.replies,
             self.tasks,
@@ -535,6 +550,8 @@ def new_inquiry(
         "question_id": "",
         "feedback": inquiry_pb2.Inquiry.FEEDBACK_UNSPECIFIED,
         "feedback_time": 0,
+        "admission": admission_pb2.Admission.OUTCOME_UNSPECIFIED,
+        "admission_state": admission_pb2.Admission.STATE_UNSPECIFIED,
         "revision": 0,
         **fields,
     }

@@ -8,7 +8,16 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from huiyin.casework.v1 import case_pb2, clock_pb2, inquiry_pb2, message_pb2, reply_pb2, task_pb2, unit_pb2
+from huiyin.casework.v1 import (
+    admission_pb2,
+    case_pb2,
+    clock_pb2,
+    inquiry_pb2,
+    message_pb2,
+    reply_pb2,
+    task_pb2,
+    unit_pb2,
+)
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
@@ -52,6 +61,7 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         extension=row["extension"],
         objected=row["objected"],
         dissatisfied_count=row["dissatisfied_count"],
+        open_refusal_count=row["open_refusal_count"],
     )
     if with_steps:
         verbs: dict[str, list[str]] = {}
@@ -74,6 +84,8 @@ def facts_of(row: Fields) -> frozenset[Fact]:
         Fact.EXTENSION_REQUESTED: row["extension"] == case_pb2.Case.EXTENSION_REQUESTED,
         Fact.OBJECTED: row["objected"],
         Fact.DISSATISFIED: row["dissatisfied_count"] > 0,
+        Fact.REFUSAL_OPEN: row["open_refusal_count"] > 0,
+        Fact.NOTHING_WAITS: row["deadline"] == NO_DEADLINE,
     }
     return frozenset(fact for fact, holds in true.items() if holds)
 
@@ -115,6 +127,25 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         question=f"inquiries/{row['id']}/messages/{row['question_id']}" if row["question_id"] else "",
         feedback=row["feedback"],
         has_receipt=row["receipt_hash"] is not None,
+        admission=row["admission"],
+        admission_state=row["admission_state"],
+    )
+
+
+def admission(row: Fields) -> admission_pb2.Admission:
+    """What was decided, or is proposed, on the admission of an inquiry."""
+    return admission_pb2.Admission(
+        name=f"inquiries/{row['id']}/admission",
+        outcome=row["outcome"],
+        state=row["state"],
+        ground=row["ground"],
+        body=row["body"],
+        text=row["text"],
+        proposer=row["proposer"],
+        reviewer=row["reviewer"],
+        propose_time=time(row["propose_time"]),
+        decide_time=time(row["decide_time"]),
+        joined_case=named("cases", row["joined_case"]),
     )
 
 

@@ -93,6 +93,8 @@ CASES = Table(
     _text("objector"),
     # Inquiries whose authors are not satisfied with the answer in force.
     Column("dissatisfied_count", BigInteger, nullable=False),
+    # Refusals of its inquiries that wait for their review.
+    Column("open_refusal_count", BigInteger, nullable=False),
     Column("urgent", Boolean, nullable=False),
     _time("create_time"),
     _time("update_time"),
@@ -171,6 +173,9 @@ INQUIRIES = Table(
     _text("question_id"),
     Column("feedback", Integer, nullable=False),
     _time("feedback_time"),
+    # What is, or is to be, decided on its admission.
+    Column("admission", Integer, nullable=False),
+    Column("admission_state", Integer, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),
@@ -205,6 +210,27 @@ MESSAGES = Table(
     _time("create_time"),
     Index("messages_by_inquiry", "inquiry_id", "create_time"),
     Index("messages_by_case", "case_id"),
+)
+
+ADMISSIONS = Table(
+    "admissions",
+    METADATA,
+    # Of an inquiry the last that was decided or proposed; those before stand in the chain.
+    Column("id", Text, primary_key=True),
+    # The case that it was decided in.
+    _text("case_id"),
+    Column("outcome", Integer, nullable=False),
+    Column("state", Integer, nullable=False),
+    _text("ground"),
+    _text("body"),
+    _text("text"),
+    Column("salt", LargeBinary, nullable=False),
+    _text("joined_case"),
+    _text("proposer"),
+    _text("reviewer"),
+    _time("propose_time"),
+    _time("decide_time"),
+    Index("admissions_by_case", "case_id"),
 )
 
 CLOCKS = Table(

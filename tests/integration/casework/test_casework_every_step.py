@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from huiyin.casework.v1 import case_pb2, message_pb2, unit_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, message_pb2, unit_pb2
 from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
@@ -26,6 +26,7 @@ PEOPLE: dict[str, Principal | str] = {
     AUTHOR: "public",
 }
 SECOND = Principal("accounts/second", roles=("officer",), units=("water",))
+SECOND_DESK = Principal("accounts/second", roles=("desk",), everywhere=True)
 
 WAYS: dict[State, tuple[Step, ...]] = {
     State.REGISTERED: (),
@@ -43,18 +44,34 @@ WAYS: dict[State, tuple[Step, ...]] = {
 
 @dataclass
 class Work:
-    """A case with its one inquiry and the receipt of that."""
+    """A case with its one inquiry, the receipt of that, and another case."""
 
     case: str
     inquiry: str
     receipt: str
+    other: str
+    """A case that stays open."""
 
 
 def _decide(request: Callable[..., Any], decision: case_pb2.Decision.ValueType) -> Callable[[Work], Any]:
     return lambda work: request(name=work.case, decision=decision, note="已核对")
 
 
+def _refuse(work: Work) -> admission_pb2.RefuseInquiryRequest:
+    return admission_pb2.RefuseInquiryRequest(name=work.inquiry, ground="court")
+
+
+def _review(decision: case_pb2.Decision.ValueType) -> Callable[[Work], Any]:
+    return lambda work: admission_pb2.ReviewRefusalRequest(name=work.inquiry, decision=decision, note="已核对")
+
+
 CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
+    Step.ADMIT: ("AdmitInquiry", lambda work: admission_pb2.AdmitInquiryRequest(name=work.inquiry)),
+    Step.REFUSE: ("RefuseInquiry", _refuse),
+    Step.PASS_REFUSAL: ("ReviewRefusal", _review(PASS)),
+    Step.RETURN_REFUSAL: ("ReviewRefusal", _review(RETURN)),
+    Step.JOIN: ("JoinInquiry", lambda work: admission_pb2.JoinInquiryRequest(name=work.inquiry, case=work.other)),
+    Step.DISMISS: ("DismissCase", lambda work: case_pb2.DismissCaseRequest(name=work.case, reason="无需办理")),
     Step.ASSIGN: (
         "AssignCase",
         lambda work: case_pb2.AssignCaseRequest(name=work.case, lead_unit="units/water"),
@@ -101,15 +118,23 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
     Step.REFUSE_EXTENSION: ("DecideExtension", _decide(case_pb2.DecideExtensionRequest, RETURN)),
 }
 
-MAKES_TRUE: dict[Fact, tuple[Step, Principal | str]] = {
-    Fact.EXTENSION_REQUESTED: (Step.REQUEST_EXTENSION, SECOND),
-    Fact.DISSATISFIED: (Step.FEEDBACK, "public"),
+MAKES_TRUE: dict[Fact, tuple[tuple[Step, Principal | str], ...]] = {
+    Fact.EXTENSION_REQUESTED: ((Step.REQUEST_EXTENSION, SECOND),),
+    Fact.DISSATISFIED: ((Step.FEEDBACK, "public"),),
+    Fact.REFUSAL_OPEN: ((Step.REFUSE, SECOND_DESK),),
+    Fact.NOTHING_WAITS: ((Step.REFUSE, SECOND_DESK), (Step.PASS_REFUSAL, PEOPLE["desk"])),
 }
 """How a fact that a step needs comes true, by somebody else than who takes the step."""
 
 HOLDERS = [*ROLES, AUTHOR]
 
-OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.FEEDBACK}
+OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.FEEDBACK} | {
+    Step.ADMIT,
+    Step.REFUSE,
+    Step.PASS_REFUSAL,
+    Step.RETURN_REFUSAL,
+    Step.JOIN,
+}
 """Steps that name an inquiry and find its case."""
 
 
@@ -130,7 +155,7 @@ async def _works(office: Office, count: int) -> Iterator[Work]:
     """So many cases that wait to be assigned, each with an inquiry that was submitted to us."""
     unit = unit_pb2.Unit(name="units/water", display_name="水务局")
     await office.call("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=[unit]), "admin")
-    receipts = {f"停水{number}": (await office.submit(f"停水{number}")).receipt for number in range(count)}
+    receipts = {f"停水{number}": (await office.submit(f"停水{number}")).receipt for number in range(count + 1)}
     await office.sent()
     ids = {post.text: external_id for external_id, post in office.collector.posts.items()}
     told = []
@@ -138,7 +163,8 @@ async def _works(office: Office, count: int) -> Iterator[Work]:
         told += [opened(text), joined(text, text, source="sources/inquiries", external_id=external_id, text=text)]
     await office.tell(*told)
     by_event = {case.event.removeprefix("events/"): case.name for case in await office.cases()}
-    return iter([Work(by_event[text], f"inquiries/{ids[text]}", receipt) for text, receipt in receipts.items()])
+    other = by_event[f"停水{count}"]
+    return iter([Work(by_event[text], f"inquiries/{ids[text]}", receipts[text], other) for text in receipts])
 
 
 async def _take(office: Office, work: Work, step: Step, who: Principal | str) -> Any:
@@ -151,8 +177,8 @@ async def _bring(office: Office, work: Work, state: State, step: Step | None = N
     for each in WAYS[state]:
         await _take(office, work, each, SECOND if each == Step.OBJECT else PEOPLE[OFFICES[each].roles[0]])
     if step in NEEDS:
-        maker, who = MAKES_TRUE[NEEDS[step]]
-        await _take(office, work, maker, who)
+        for maker, who in MAKES_TRUE[NEEDS[step]]:
+            await _take(office, work, maker, who)
     if step == Step.CLOSE_QUESTION:
         await _take(office, work, Step.ASK, PEOPLE["desk"])
     return work

@@ -144,6 +144,9 @@ def test_a_step_that_is_not_possible_names_those_that_are_and_for_whom(run: Run)
         await office.tell(opened("e1"), joined("e1", "p1"))
         case = await office.case("e1")
         assert [(step.step, list(step.roles)) for step in case.next_steps] == [
+            ("admit", ["desk"]),
+            ("refuse", ["desk"]),
+            ("join", ["desk"]),
             ("assign", ["desk"]),
             ("extend", ["desk"]),
             ("ask", ["desk"]),
@@ -152,7 +155,10 @@ def test_a_step_that_is_not_possible_names_those_that_are_and_for_whom(run: Run)
         ]
         error = await office.refusal("AcceptCase", case_pb2.AcceptCaseRequest(name=case.name), "officer")
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STEP_NOT_POSSIBLE")
-        assert error.metadata == {"state": "REGISTERED", "possible": "assign,extend,ask,tell,close_question"}
+        assert error.metadata == {
+            "state": "REGISTERED",
+            "possible": "admit,refuse,join,assign,extend,ask,tell,close_question",
+        }
         assert "assign (desk)" in error.message
 
     run(test)

@@ -68,6 +68,10 @@ class AuthorWork:
             raise InvalidArgument("reason", "is required where the answer does not satisfy; say why", "REQUIRED")
         if self._case is None or self._inquiry["state"] != _ANSWERED:
             raise FailedPrecondition("NOT_ANSWERED", "this inquiry has no answer yet; its receipt says by when")
+        if not self._inquiry["reply_id"]:
+            raise FailedPrecondition(
+                "NO_REPLY", "what you were shown is a lawful route, not an answer of ours; follow up if it does not fit"
+            )
         self._advance(Step.FEEDBACK)
         if self._inquiry["feedback"]:
             raise FailedPrecondition("FEEDBACK_GIVEN", "an answer is judged once, and this one was judged before")

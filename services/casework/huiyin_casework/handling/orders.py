@@ -162,6 +162,17 @@ class OrderSteps(StepWork):
         self._hold()
         return self._done(state, "case.closed", close_time=self._tx.now_us)
 
+    def dismiss(self, reason: str) -> case_pb2.Case:
+        """Seals a case that is not assigned and in which nobody waits."""
+        if not reason.strip():
+            raise InvalidArgument("reason", "is empty; say why nothing is to be done", "REQUIRED")
+        state = self._advance(Step.DISMISS)
+        self._files.clocks.end_kinds(self._case["id"], Kind, DROPPED)
+        self._files.record_with_note(self._case, "case.dismissed", self._actor, {}, reason)
+        self._files.record(self._case, "case.closed", self._actor, {"entries": self._case["entry_count"] + 1})
+        self._hold()
+        return self._done(state, "case.closed", close_time=self._tx.now_us)
+
     def extend(self, reason: str) -> case_pb2.Case:
         """Gives the case more time, once."""
         state = self._advance(Step.EXTEND)

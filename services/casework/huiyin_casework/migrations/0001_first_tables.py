@@ -11,6 +11,24 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "admissions",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("outcome", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("ground", sa.Text(), nullable=False),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("joined_case", sa.Text(), nullable=False),
+        sa.Column("proposer", sa.Text(), nullable=False),
+        sa.Column("reviewer", sa.Text(), nullable=False),
+        sa.Column("propose_time", sa.BigInteger(), nullable=False),
+        sa.Column("decide_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("admissions_by_case", "admissions", ["case_id"], unique=False)
+    op.create_table(
         "answers",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("id", sa.Text(), nullable=False),
@@ -59,6 +77,7 @@ def upgrade() -> None:
         sa.Column("objecting_unit", sa.Text(), nullable=False),
         sa.Column("objector", sa.Text(), nullable=False),
         sa.Column("dissatisfied_count", sa.BigInteger(), nullable=False),
+        sa.Column("open_refusal_count", sa.BigInteger(), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
@@ -240,6 +259,8 @@ def upgrade() -> None:
         sa.Column("question_id", sa.Text(), nullable=False),
         sa.Column("feedback", sa.Integer(), nullable=False),
         sa.Column("feedback_time", sa.BigInteger(), nullable=False),
+        sa.Column("admission", sa.Integer(), nullable=False),
+        sa.Column("admission_state", sa.Integer(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("post"),

@@ -118,7 +118,8 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
 
 Texts = Mapping[tuple[str, str], tuple[bytes, str]]
 """Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("paragraph", reply/inquiry),
-("publication", id), ("message", id), ("note", the entry's number)."""
+("publication", id), ("message", id), ("admission", its inquiry's id),
+("note", the entry's number)."""
 
 _ABOUT: Mapping[str, str] = {
     "case.inquiry_joined": "inquiry",
@@ -130,6 +131,8 @@ _ABOUT: Mapping[str, str] = {
     "case.asked": "message",
     "case.told": "message",
     "case.author_wrote": "message",
+    "case.refusal_proposed": "admission",
+    "case.inquiry_refused": "admission",
 }
 """What the text of a step's entry is, and where its details name it; of every other step, a note."""
 

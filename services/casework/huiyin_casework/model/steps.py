@@ -29,6 +29,12 @@ class State(StrEnum):
 class Step(StrEnum):
     """What a person may do with a case. Review and approval each pass or return a draft."""
 
+    ADMIT = "admit"
+    REFUSE = "refuse"
+    PASS_REFUSAL = "review_refusal.pass"  # noqa: S105 (a step's name, not a password)
+    RETURN_REFUSAL = "review_refusal.return"
+    JOIN = "join"
+    DISMISS = "dismiss"
     ASSIGN = "assign"
     OBJECT = "object"
     UPHOLD_OBJECTION = "decide_objection.pass"
@@ -61,6 +67,8 @@ class Fact(StrEnum):
     EXTENSION_REQUESTED = "extension requested"
     OBJECTED = "objected to this order before"
     DISSATISFIED = "an author is not satisfied"
+    REFUSAL_OPEN = "a refusal waits for its review"
+    NOTHING_WAITS = "no inquiry waits for an answer"
 
 
 @dataclass(frozen=True)
@@ -91,6 +99,12 @@ AUTHOR = "author"
 """Who holds the receipt of an inquiry; no role of an account."""
 
 OFFICES: dict[Step, Office] = {
+    Step.ADMIT: Office("casework.admissions.write", ("desk",), False),
+    Step.REFUSE: Office("casework.admissions.write", ("desk",), False),
+    Step.PASS_REFUSAL: Office("casework.refusals.review", ("desk",), False),
+    Step.RETURN_REFUSAL: Office("casework.refusals.review", ("desk",), False),
+    Step.JOIN: Office("casework.admissions.write", ("desk",), False),
+    Step.DISMISS: Office("casework.cases.dismiss", ("desk",), False),
     Step.ASSIGN: Office("casework.cases.assign", ("desk",), False),
     Step.OBJECT: Office("casework.cases.object", ("officer",), True),
     Step.UPHOLD_OBJECTION: Office("casework.objections.decide", ("desk",), False),
@@ -120,6 +134,9 @@ NEEDS: dict[Step, Fact] = {
     Step.GRANT_EXTENSION: Fact.EXTENSION_REQUESTED,
     Step.REFUSE_EXTENSION: Fact.EXTENSION_REQUESTED,
     Step.REOPEN: Fact.DISSATISFIED,
+    Step.PASS_REFUSAL: Fact.REFUSAL_OPEN,
+    Step.RETURN_REFUSAL: Fact.REFUSAL_OPEN,
+    Step.DISMISS: Fact.NOTHING_WAITS,
 }
 """What has to be true for a step."""
 
@@ -127,6 +144,7 @@ BARS: dict[Step, frozenset[Fact]] = {
     Step.EXTEND: frozenset({Fact.EXTENDED}),
     Step.REQUEST_EXTENSION: frozenset({Fact.EXTENDED, Fact.EXTENSION_REQUESTED}),
     Step.OBJECT: frozenset({Fact.OBJECTED}),
+    Step.ASSIGN: frozenset({Fact.REFUSAL_OPEN}),
 }
 """What must not be true for a step."""
 
@@ -141,6 +159,12 @@ _BEFORE_PUBLISHING = (
 )
 
 TABLE: tuple[Transition, ...] = (
+    # What is asked is admitted, refused with a ground, or joined to another case, before a unit is ordered.
+    *(
+        Transition(State.REGISTERED, step, State.REGISTERED)
+        for step in (Step.ADMIT, Step.REFUSE, Step.PASS_REFUSAL, Step.RETURN_REFUSAL, Step.JOIN)
+    ),
+    Transition(State.REGISTERED, Step.DISMISS, State.CLOSED),
     Transition(State.REGISTERED, Step.ASSIGN, State.ASSIGNED),
     # An order sent to the wrong unit is replaced as long as nobody has taken it up.
     Transition(State.ASSIGNED, Step.ASSIGN, State.ASSIGNED),
@@ -256,14 +280,38 @@ class NobodyDissatisfied(NotNow):
     sentence = "No author has said that the answer does not satisfy; a case is reopened for those who did."
 
 
+class RefusalOpen(NotNow):
+    """A case is not assigned before it is clear which of its inquiries are dealt with."""
+
+    reason = "REFUSAL_OPEN"
+    sentence = "A refusal of one of its inquiries waits for its review; review it before the case is assigned."
+
+
+class NoRefusal(NotNow):
+    """There is nothing to review."""
+
+    reason = "NO_REFUSAL"
+    sentence = "No refusal of its inquiries waits for a review."
+
+
+class InquiryWaits(NotNow):
+    """A case in which somebody waits is not dismissed."""
+
+    reason = "INQUIRY_WAITS"
+    sentence = "An inquiry of this case waits for its answer: assign the case, or refuse or join what it holds."
+
+
 _MISSING: dict[Fact, type[NotNow]] = {
     Fact.EXTENSION_REQUESTED: NotRequested,
     Fact.DISSATISFIED: NobodyDissatisfied,
+    Fact.REFUSAL_OPEN: NoRefusal,
+    Fact.NOTHING_WAITS: InquiryWaits,
 }
 _BARRING: dict[Fact, type[NotNow]] = {
     Fact.EXTENDED: AlreadyExtended,
     Fact.EXTENSION_REQUESTED: AlreadyRequested,
     Fact.OBJECTED: AlreadyObjected,
+    Fact.REFUSAL_OPEN: RefusalOpen,
 }
 
 
@@ -302,6 +350,15 @@ class SameObjector(SamePerson):
         super().__init__(
             "Whoever objected to an order may not decide on the objection. Ask another person of the desk."
         )
+
+
+class SameProposer(SamePerson):
+    """Who proposed a refusal may not review it."""
+
+    reason = "SAME_PROPOSER"
+
+    def __init__(self) -> None:
+        super().__init__("Whoever proposed a refusal may not review it. Ask another person of the desk.")
 
 
 def legal_steps(
@@ -354,6 +411,12 @@ def check_requester(requester: str, decider: str) -> None:
     """Raises SameRequester when the decider asked for the extension."""
     if requester == decider:
         raise SameRequester
+
+
+def check_proposer(proposer: str, reviewer: str) -> None:
+    """Raises SameProposer when the reviewer proposed the refusal."""
+    if proposer == reviewer:
+        raise SameProposer
 
 
 def check_objector(objector: str, decider: str) -> None:

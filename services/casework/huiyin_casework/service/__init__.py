@@ -9,6 +9,7 @@ from huiyin_chassis.policies import Policies
 from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.admission import AdmissionMethods
 from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
@@ -25,6 +26,7 @@ from huiyin_casework.store import CaseworkStore
 
 class CaseworkServicer(
     InquiryMethods,
+    AdmissionMethods,
     MessageMethods,
     CaseMethods,
     ReplyMethods,

@@ -30,6 +30,7 @@ from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.service.scope import cases, scope, visible_case
 from huiyin_casework.store import (
+    ADMISSIONS,
     CASES,
     ENTRIES,
     INQUIRIES,
@@ -188,6 +189,7 @@ def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
         ("reply", REPLIES, "id"),
         ("publication", PUBLICATIONS, "id"),
         ("message", MESSAGES, "id"),
+        ("admission", ADMISSIONS, "id"),
         ("note", NOTES, "number"),
     ):
         query = select(table.c[key], table.c.salt, table.c.text).where(table.c.case_id == case_id)

@@ -35,6 +35,7 @@ from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
+from huiyin_casework.service.admission import refusal_as_answer
 from huiyin_casework.service.messages import receipt_messages
 from huiyin_casework.service.scope import reach, scope
 from huiyin_casework.store import CONTACTS, INQUIRIES, PARAGRAPHS, REPLIES, UNITS, CaseworkStore, Fields
@@ -175,13 +176,13 @@ class InquiryMethods:
                         unit_contact=reply.contact or "",
                     )
                     for reply in connection.execute(query)
-                ]
+                ] or refusal_as_answer(connection, row)
             weekday_years: tuple[int, ...] = ()
             calendar = compiled(self._policies.active(connection, "clocks").body)
             until = 0
             if row.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
                 weekday_years = calendar.by_weekdays(row.receive_time, row.deadline)
-            elif not row.feedback:
+            elif row.reply_id and not row.feedback:
                 until = feedback_until(row.answer_time, calendar.policy.feedback_calendar_days)
             return inquiry_pb2.LookupReceiptResponse(
                 state=row.state,

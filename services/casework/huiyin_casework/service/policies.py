@@ -1,4 +1,4 @@
-"""The policies: clocks, checks of replies, templates of replies."""
+"""The policies: clocks, checks of replies, templates of replies, grounds of admission."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from huiyin_chassis.errors import FieldViolation, InvalidArgument
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 
+from huiyin_casework.model.admission import GroundsError, parse_grounds
 from huiyin_casework.model.checks import CheckPolicyError, parse_checks
 from huiyin_casework.model.clocks.policy import PolicyError, parse_policy
 from huiyin_casework.model.templates import TemplateError, parse_templates
@@ -41,7 +42,20 @@ def check_templates(body: str) -> None:
         raise _invalid(error.problems) from error
 
 
-CHECKS = {"clocks": check_clocks, "replies": check_replies, "templates": check_templates}
+def check_admission(body: str) -> None:
+    """The same for the grounds of admission."""
+    try:
+        parse_grounds(body)
+    except GroundsError as error:
+        raise _invalid(error.problems) from error
+
+
+CHECKS = {
+    "clocks": check_clocks,
+    "replies": check_replies,
+    "templates": check_templates,
+    "admission": check_admission,
+}
 """The policies of casework, each with what finds its mistakes."""
 
 

@@ -41,6 +41,10 @@ class StepMethods:
         """A unit of a case notes what it found."""
         return await self._step(request, "InvestigateCase", lambda case: case.investigate(request.note))
 
+    async def DismissCase(self, request: case_pb2.DismissCaseRequest, context: Any) -> case_pb2.Case:
+        """Seals a case in which nobody waits."""
+        return await self._step(request, "DismissCase", lambda case: case.dismiss(request.reason))
+
     async def ReopenCase(self, request: case_pb2.ReopenCaseRequest, context: Any) -> case_pb2.Case:
         """Takes an answered case up again."""
         return await self._step(request, "ReopenCase", lambda case: case.reopen(request.reason))

@@ -1,0 +1,57 @@
+"""What `huiyin cases step` sends, and how messages, decisions and grounds are shown."""
+
+from __future__ import annotations
+
+import pytest
+from huiyin_cli.client import Problem
+from huiyin_cli.stepping import admission_line, body_of, ground_lines, message_lines
+
+
+def test_a_step_sends_the_fields_that_it_takes() -> None:
+    assigned = body_of("assign", {"unit": "units/water", "assisting": ["units/roads"], "note": "请牵头"})
+    assert assigned == {"note": "请牵头", "leadUnit": "units/water", "assistingUnits": ["units/roads"]}
+    assert body_of("review", {"decision": True, "note": "请补充"}) == {"note": "请补充", "decision": "DECISION_RETURN"}
+    assert body_of("decide_objection", {}) == {"decision": "DECISION_PASS"}
+    assert body_of("accept", {"unit": "", "decision": False}) == {}
+
+
+def test_an_option_that_a_step_does_not_take_is_told_with_those_that_it_takes() -> None:
+    with pytest.raises(Problem, match="object takes no --note; it takes --rule, --reason"):
+        body_of("object", {"note": "不对"})
+    with pytest.raises(Problem, match="accept takes no --text; it takes no option"):
+        body_of("accept", {"text": "已收到"})
+    with pytest.raises(Problem, match="finish is no step"):
+        body_of("finish", {})
+
+
+def test_messages_name_who_speaks_and_what_waits() -> None:
+    messages = [
+        {
+            "kind": "KIND_QUESTION",
+            "createTime": "2026-03-02T01:00:00Z",
+            "text": "几号楼？",
+            "open": True,
+            "unit": "units/a",
+        },
+        {"kind": "KIND_ADDITION", "createTime": "2026-03-02T02:00:00Z", "text": "三号楼"},
+    ]
+    assert list(message_lines(messages, "you")) == [
+        "2026-03-02 01:00Z  a asks  (waits for an answer)",
+        "  几号楼？",
+        "2026-03-02 02:00Z  you adds",
+        "  三号楼",
+    ]
+
+
+def test_a_decision_and_a_ground_are_short() -> None:
+    admission = {
+        "name": "inquiries/1/admission",
+        "outcome": "OUTCOME_PASSED_ON",
+        "state": "STATE_PROPOSED",
+        "body": "水务集团",
+    }
+    assert admission_line(admission) == "inquiries/1  passed on (水务集团)  proposed"
+    ground = {"id": "court", "kind": "KIND_ROUTE", "displayName": "法院", "basis": "法", "text": "起诉"}
+    first, second = ground_lines([ground])
+    assert first.split() == ["court", "route", "法院", "法"]
+    assert second == "    起诉"
