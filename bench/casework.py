@@ -19,17 +19,19 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
+import grpc
 import psutil
 import yaml
-from huiyin.analyzer.v1 import event_pb2
+from huiyin.analyzer.v1 import analyzer_service_pb2_grpc, event_pb2
 from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2
+from huiyin.type.v1 import feed_pb2
 from huiyin_casework import supervision
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
@@ -111,6 +113,21 @@ def main() -> None:
 
 
 # Steps
+
+
+class _Neighbour(analyzer_service_pb2_grpc.AnalyzerServiceServicer):
+    """An analyzer that has no news, and takes what it is told."""
+
+    async def SetEventHold(
+        self, request: event_pb2.SetEventHoldRequest, context: Any
+    ) -> event_pb2.SetEventHoldResponse:
+        return event_pb2.SetEventHoldResponse()
+
+    async def WatchEvents(
+        self, request: event_pb2.WatchEventsRequest, context: Any
+    ) -> AsyncIterator[feed_pb2.ChangeBatch]:
+        await asyncio.Event().wait()
+        yield feed_pb2.ChangeBatch()
 
 
 class _Pace(NamedTuple):
@@ -224,6 +241,10 @@ def _bare(url: str, works: list[list[Statement]]) -> _Pace:
 async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
     """Steps a second that callers take with casework, a process of its own."""
     port = free_port()
+    neighbour = grpc.aio.server()
+    analyzer_service_pb2_grpc.add_AnalyzerServiceServicer_to_server(_Neighbour(), neighbour)  # type: ignore[abstract]
+    address = f"127.0.0.1:{neighbour.add_insecure_port('127.0.0.1:0')}"
+    await neighbour.start()
     environment = os.environ | {
         "HUIYIN_PORT": str(port),
         "HUIYIN_METRICS_PORT": "0",
@@ -232,6 +253,8 @@ async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
         "HUIYIN_PUBLIC_KEYS": str(folder / "keys/public"),
         "HUIYIN_SECRETS": str(folder / "secrets"),
         "HUIYIN_LOG_LEVEL": "error",
+        "HUIYIN_ANALYZER_ADDRESS": address,
+        "HUIYIN_COLLECTOR_ADDRESS": address,
     }
     process = subprocess.Popen([sys.executable, "-m", "huiyin_casework", "serve"], env=environment)
     try:
@@ -259,6 +282,7 @@ async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
     finally:
         process.terminate()
         process.wait(30)
+        await neighbour.stop(0)
 
 
 def _cpu_seconds(pid: int) -> float:
