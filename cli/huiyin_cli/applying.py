@@ -76,6 +76,15 @@ def _apply_units(gateway: Gateway, path: Path) -> str:
                         for member in node.get("members") or []
                     ],
                     "contact": str(node.get("contact", "")),
+                    "contactPersons": [
+                        {
+                            "role": f"ROLE_{str(person.get('role', '')).upper()}",
+                            "displayName": str(person.get("name", "")),
+                            "telephone": str(person.get("telephone", "")),
+                            "account": f"accounts/{person['account']}" if person.get("account") else "",
+                        }
+                        for person in node.get("contact_persons") or []
+                    ],
                     "workingHours": [str(stretch) for stretch in node.get("working_hours") or []],
                     "timeZone": str(node.get("time_zone", "")),
                     "standIns": [f"accounts/{account}" for account in node.get("stand_ins") or []],

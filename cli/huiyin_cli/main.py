@@ -754,6 +754,21 @@ def answers_similar(
         out.print(line, markup=False, highlight=False)
 
 
+@cases_app.command("propose")
+def cases_propose(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")], as_json: AsJson = False
+) -> None:
+    """Proposes whom to assign a case to, with reasons, and shows what was decided in like cases. It decides nothing."""
+    gateway = caller.gateway()
+    answer = gateway.get(f"/v1/{_named(name, 'cases')}:proposeAssignment")
+    if as_json:
+        _print_json(answer)
+        return
+    _print_lines(stepping.proposal_lines(answer))
+    if proposals := answer.get("proposals"):
+        _print_lines(stepping.contact_lines(gateway.get(f"/v1/{proposals[0]['leadUnit']}")))
+
+
 @cases_app.command("step")
 def cases_step(
     name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],

@@ -77,6 +77,31 @@ def ground_lines(grounds: list[Json]) -> Iterator[str]:
         yield f"    {ground['text']}"
 
 
+def proposal_lines(answer: Json) -> Iterator[str]:
+    """Whom a case might be assigned to, and what was decided before."""
+    for number, proposal in enumerate(answer.get("proposals", []), 1):
+        units = [proposal["leadUnit"], *proposal.get("assistingUnits", [])]
+        named = ", ".join(unit.removeprefix("units/") for unit in units)
+        yield f"{number}. {named}{'  (its own work)' if proposal.get('reserved') else ''}: {proposal.get('reason', '')}"
+    if not answer.get("proposals"):
+        yield "Nothing fits; the desk decides."
+    yield f"Decided in {answer.get('likeCaseCount', 0)} like cases:"
+    for decision in answer.get("likeDecisions", []):
+        objected = decision.get("objectionCount", 0)
+        yield (
+            f"  {decision['leadUnit'].removeprefix('units/')}: {decision.get('caseCount', 0)}, "
+            f"{decision.get('samePlaceCount', 0)} of them near{f'; objected to {objected}' if objected else ''}"
+            f"  {' '.join(decision.get('cases', []))}"
+        )
+
+
+def contact_lines(unit: Json) -> Iterator[str]:
+    """Whom to turn to in a unit."""
+    for person in unit.get("contactPersons", []):
+        role = person["role"].removeprefix("ROLE_").lower().replace("_", " ")
+        yield f"  {role}: {person['displayName']}  {person.get('telephone', '')}".rstrip()
+
+
 def message_lines(messages: list[Json], author: str = "the author") -> Iterator[str]:
     """What was said, a line each, the oldest first."""
     for message in messages:

@@ -148,6 +148,13 @@ def _row(unit: unit_pb2.Unit) -> dict[str, Any]:
         "kind": unit.kind,
         "desk": unit.desk,
         "contact": unit.contact,
+        "contact_persons": json.dumps(
+            [
+                [person.role, person.display_name, person.telephone, person.account.removeprefix("accounts/")]
+                for person in unit.contact_persons
+            ],
+            ensure_ascii=False,
+        ),
         "places": json.dumps([name.removeprefix("places/") for name in unit.places], ensure_ascii=False),
         "topics": json.dumps([name.removeprefix("topics/") for name in unit.topics], ensure_ascii=False),
         "working_hours": json.dumps(list(unit.working_hours)),
@@ -191,6 +198,15 @@ def _check_tree(known: dict[str, unit_pb2.Unit], units: Sequence[unit_pb2.Unit])
             wrong.append(FieldViolation(f"units[{index}].parent", "makes a circle; a tree has none", "CIRCULAR"))
         wrong += _wrong_hours(unit, index)
         wrong += _wrong_stand_ins(after, unit, index)
+        wrong += [
+            FieldViolation(
+                f"units[{index}].contact_persons[{number}].role",
+                "says what the person is turned to for; give DUTY_OFFICER, APPROVING_LEADER, LIAISON or INSPECTOR",
+                "REQUIRED",
+            )
+            for number, person in enumerate(unit.contact_persons)
+            if not person.role
+        ]
         accounts = [member.account for member in unit.members]
         if len(set(accounts)) < len(accounts):
             text = "names an account twice; give it once with all its roles"

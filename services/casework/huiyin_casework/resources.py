@@ -270,6 +270,12 @@ def unit(row: Fields, members: Sequence[Fields]) -> unit_pb2.Unit:
         kind=row["kind"],
         desk=row["desk"],
         contact=row["contact"],
+        contact_persons=(
+            unit_pb2.ContactPerson(
+                role=role, display_name=name, telephone=telephone, account=named("accounts", account)
+            )
+            for role, name, telephone, account in json.loads(row["contact_persons"])
+        ),
         places=(f"places/{path}" for path in json.loads(row["places"])),
         topics=(f"topics/{path}" for path in json.loads(row["topics"])),
         members=(

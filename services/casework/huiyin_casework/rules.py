@@ -6,13 +6,15 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from huiyin_chassis.errors import NotFound
 from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection
 
 from huiyin_casework import store
 from huiyin_casework.model.clocks.calendar import LAST_KNOWN_YEAR, WorkingCalendar
 from huiyin_casework.model.clocks.policy import ClockPolicy, is_urgent, parse_policy, parse_working_hours
-from huiyin_casework.model.routing import Competence, propose
+from huiyin_casework.model.dispatch import Catalogue, Fit, fits, parse_catalogue, reserved_for
+from huiyin_casework.model.routing import Competence, Proposal, propose
 
 GRADE_NAMES = ("", "ORDINARY", "LARGE", "SERIOUS", "ESPECIALLY_SERIOUS")
 
@@ -31,12 +33,15 @@ class Rules:
         self._by_id: dict[str, Any] = {}
         self._stand_ins: set[str] = set()
         self._proposals: dict[tuple[str, str], str] = {}
+        self._catalogue = Catalogue()
+        self._catalogue_body = ""
         self._policy_from: Connection | None = None
+        self._catalogue_from: Connection | None = None
         self._units_from: Connection | None = None
 
     def consult(self, connection: Connection) -> None:
         """From here on, what is in force in this connection's transaction."""
-        self._policy_from = self._units_from = connection
+        self._policy_from = self._catalogue_from = self._units_from = connection
 
     @property
     def calendar(self) -> WorkingCalendar:
@@ -74,16 +79,35 @@ class Rules:
         return is_urgent(self.policy, GRADE_NAMES[grade])
 
     def suggested_unit(self, topic: str, place: str) -> str:
-        """The unit that topic and place suggest, "" for none."""
+        """The unit that the dispatch catalogue, or else what units answer for, suggests; "" for none."""
         self._read_units()
+        self._read_catalogue()
         found = self._proposals.get((topic, place))
         if found is None:
-            competences = [
-                Competence(row.id, tuple(json.loads(row.topics)), tuple(json.loads(row.places))) for row in self._units
-            ]
-            found = propose([topic] if topic else [], [place] if place else [], competences).lead
+            ranked = self.dispatched(topic, place)
+            found = ranked[0].entry.lead if ranked else self.competent(topic, place).lead
             self._proposals[topic, place] = found
         return found
+
+    def dispatched(self, topic: str, place: str) -> list[Fit]:
+        """The entries of the dispatch catalogue that fit, the closest first."""
+        self._read_units()
+        self._read_catalogue()
+        return fits(self._catalogue, _listed(topic), _listed(place), self._by_id)
+
+    def competent(self, topic: str, place: str) -> Proposal:
+        """What follows from what the units say that they answer for."""
+        self._read_units()
+        competences = [
+            Competence(row.id, tuple(json.loads(row.topics)), tuple(json.loads(row.places))) for row in self._units
+        ]
+        return propose(_listed(topic), _listed(place), competences)
+
+    def reserved_for(self, topic: str, place: str, lead: str) -> Fit | None:
+        """The entry by which work is another office's own, so that it is not pushed down to this lead."""
+        row = self.unit(lead)
+        ranked = self.dispatched(topic, place)
+        return reserved_for(self._catalogue, ranked, lead, "" if row is None else row.kind)
 
     def unit(self, unit: str) -> Any:
         """The row of a unit, None where there is none."""
@@ -108,6 +132,18 @@ class Rules:
             self._edition = _edition(policy.version)
             self._policy_from = None
 
+    def _read_catalogue(self) -> None:
+        if self._catalogue_from is not None:
+            try:
+                body = self._policies.active(self._catalogue_from, "dispatch").body
+            except NotFound:
+                body = ""  # none was ever written: units are proposed by what they answer for
+            if body != self._catalogue_body:
+                self._catalogue = parse_catalogue(body) if body else Catalogue()
+                self._catalogue_body = body
+                self._proposals.clear()
+            self._catalogue_from = None
+
     def _read_units(self) -> None:
         if self._units_from is not None:
             units = store.units(self._units_from)
@@ -117,6 +153,10 @@ class Rules:
                 self._stand_ins = {account for row in units for account in json.loads(row.stand_ins)}
                 self._proposals.clear()
             self._units_from = None
+
+
+def _listed(path: str) -> list[str]:
+    return [path] if path else []
 
 
 def _edition(version: int) -> int:

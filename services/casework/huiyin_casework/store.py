@@ -128,6 +128,7 @@ CASES = Table(
         "inquiry_count",
     ),
     Index("cases_by_state", "state", "deadline"),
+    Index("cases_by_topic", "topic", "assign_time"),
 )
 
 ASSIGNMENTS = Table(
@@ -421,6 +422,8 @@ UNITS = Table(
     _text("kind"),
     Column("desk", Boolean, nullable=False),
     _text("contact"),
+    # JSON list of [role, name, telephone, account].
+    _text("contact_persons"),
     # JSON lists of paths.
     _text("places"),
     _text("topics"),

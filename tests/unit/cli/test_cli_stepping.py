@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 from huiyin_cli.client import Problem
-from huiyin_cli.stepping import admission_line, body_of, ground_lines, message_lines
+from huiyin_cli.stepping import (
+    admission_line,
+    body_of,
+    contact_lines,
+    ground_lines,
+    message_lines,
+    proposal_lines,
+)
 
 
 def test_a_step_sends_the_fields_that_it_takes() -> None:
@@ -55,3 +62,23 @@ def test_a_decision_and_a_ground_are_short() -> None:
     first, second = ground_lines([ground])
     assert first.split() == ["court", "route", "法院", "法"]
     assert second == "    起诉"
+
+
+def test_proposals_stand_beside_what_was_decided() -> None:
+    answer = {
+        "proposals": [
+            {"leadUnit": "units/a", "assistingUnits": ["units/b"], "reason": "供水", "reserved": True},
+            {"leadUnit": "units/c", "reason": "地点"},
+        ],
+        "likeDecisions": [{"leadUnit": "units/a", "caseCount": 2, "objectionCount": 1, "cases": ["cases/1"]}],
+        "likeCaseCount": 2,
+    }
+    assert list(proposal_lines(answer)) == [
+        "1. a, b  (its own work): 供水",
+        "2. c: 地点",
+        "Decided in 2 like cases:",
+        "  a: 2, 0 of them near; objected to 1  cases/1",
+    ]
+    assert next(proposal_lines({})) == "Nothing fits; the desk decides."
+    unit = {"contactPersons": [{"role": "ROLE_DUTY_OFFICER", "displayName": "值班席"}]}
+    assert list(contact_lines(unit)) == ["  duty officer: 值班席"]

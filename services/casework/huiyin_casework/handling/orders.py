@@ -10,6 +10,7 @@ from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from sqlalchemy import delete, func, insert, select
 
 from huiyin_casework import supervision
+from huiyin_casework.casefile import SYSTEM
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import SamePerson, State, Step, check_objector, check_requester
@@ -31,6 +32,8 @@ class OrderSteps(StepWork):
                 )
         if len(set(units)) < len(units):
             raise InvalidArgument("assisting_units", "each unit is named once, and the lead unit does not assist")
+        if self._actor != SYSTEM:
+            self._check_reserved(units[0])
         case_id = self._case["id"]
         self._tx.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.case_id == case_id))
         rows = [{"case_id": case_id, "unit_id": unit, "lead": unit == units[0]} for unit in units]
@@ -44,6 +47,19 @@ class OrderSteps(StepWork):
         objected = self._case["objecting_unit"] == units[0]
         values = {"lead_unit": units[0], "assign_time": self._tx.now_us, "objected": objected}
         return self._done(state, "case.assigned", **values)
+
+    def _check_reserved(self, lead: str) -> None:
+        """Work of a bureau's own is not pushed down to a town."""
+        fit = self._files.rules.reserved_for(self._case["topic"], self._case["place"], lead)
+        if fit is not None:
+            entry = fit.entry
+            raise FailedPrecondition(
+                "BUREAU_WORK",
+                f"this is work of units/{entry.lead} ({entry.basis}) and is not pushed down to units/{lead}; assign it "
+                f"there with units/{lead} assisting, or change the entry {entry.id} of policies/dispatch",
+                lead_unit=f"units/{entry.lead}",
+                entry=entry.id,
+            )
 
     def object_to_order(self, rule: str, reason: str) -> case_pb2.Case:
         """The lead unit says that the order is not for it; the order's clock stands still until the desk decides."""

@@ -116,6 +116,7 @@ def upgrade() -> None:
     )
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
     op.create_index("cases_by_state", "cases", ["state", "deadline"], unique=False)
+    op.create_index("cases_by_topic", "cases", ["topic", "assign_time"], unique=False)
     op.create_table(
         "changes",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
@@ -457,6 +458,7 @@ def upgrade() -> None:
         sa.Column("kind", sa.Text(), nullable=False),
         sa.Column("desk", sa.Boolean(), nullable=False),
         sa.Column("contact", sa.Text(), nullable=False),
+        sa.Column("contact_persons", sa.Text(), nullable=False),
         sa.Column("places", sa.Text(), nullable=False),
         sa.Column("topics", sa.Text(), nullable=False),
         sa.Column("working_hours", sa.Text(), nullable=False),

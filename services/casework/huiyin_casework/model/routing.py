@@ -37,11 +37,11 @@ def propose(topics: Collection[str], places: Collection[str], units: Iterable[Co
     for order, unit in enumerate(units):
         if not unit.topics and not unit.places:
             continue  # answers for nothing in particular, such as the desk itself
-        topic = _closest(unit.topics, topics)
-        place = _closest(unit.places, places)
+        topic = closest(unit.topics, topics)
+        place = closest(unit.places, places)
         if topic is None or place is None:
             continue
-        fits.append((-_depth(topic), -_depth(place), order, unit, topic, place))
+        fits.append((-depth(topic), -depth(place), order, unit, topic, place))
     if not fits:
         return NOTHING_FITS
     fits.sort(key=lambda fit: fit[:3])
@@ -54,12 +54,12 @@ def propose(topics: Collection[str], places: Collection[str], units: Iterable[Co
     )
 
 
-def _closest(answered: tuple[str, ...], asked: Collection[str]) -> str | None:
+def closest(answered: tuple[str, ...], asked: Collection[str]) -> str | None:
     """The longest path answered for that holds one of those asked; "" where the unit sets no limit; None for no fit."""
     if not answered:
         return ""
     held = [path for path in answered if any(holds(path, other) for other in asked)]
-    return max(held, key=_depth) if held else None
+    return max(held, key=depth) if held else None
 
 
 def holds(path: str, other: str) -> bool:
@@ -67,5 +67,5 @@ def holds(path: str, other: str) -> bool:
     return other == path or other.startswith(path + ".")
 
 
-def _depth(path: str) -> int:
+def depth(path: str) -> int:
     return path.count(".") + 1 if path else 0

@@ -13,6 +13,7 @@ from huiyin_casework.service.admission import AdmissionMethods
 from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
+from huiyin_casework.service.dispatch import DispatchMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.messages import MessageMethods
 from huiyin_casework.service.policies import PolicyMethods
@@ -27,6 +28,7 @@ from huiyin_casework.store import CaseworkStore
 class CaseworkServicer(
     InquiryMethods,
     AdmissionMethods,
+    DispatchMethods,
     MessageMethods,
     CaseMethods,
     ReplyMethods,

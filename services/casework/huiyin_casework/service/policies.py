@@ -1,4 +1,4 @@
-"""The policies: clocks, checks of replies, templates of replies, grounds of admission."""
+"""The policies: clocks, checks of replies, templates of replies, grounds of admission, dispatch."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from huiyin_chassis.policies import Policies
 from huiyin_casework.model.admission import GroundsError, parse_grounds
 from huiyin_casework.model.checks import CheckPolicyError, parse_checks
 from huiyin_casework.model.clocks.policy import PolicyError, parse_policy
+from huiyin_casework.model.dispatch import CatalogueError, parse_catalogue
 from huiyin_casework.model.templates import TemplateError, parse_templates
 from huiyin_casework.store import CaseworkStore
 
@@ -43,10 +44,18 @@ def check_templates(body: str) -> None:
 
 
 def check_admission(body: str) -> None:
-    """The same for the grounds of admission."""
+    """The same for the grounds of admission, dispatch."""
     try:
         parse_grounds(body)
     except GroundsError as error:
+        raise _invalid(error.problems) from error
+
+
+def check_dispatch(body: str) -> None:
+    """The same for the dispatch catalogue."""
+    try:
+        parse_catalogue(body)
+    except CatalogueError as error:
         raise _invalid(error.problems) from error
 
 
@@ -55,6 +64,7 @@ CHECKS = {
     "replies": check_replies,
     "templates": check_templates,
     "admission": check_admission,
+    "dispatch": check_dispatch,
 }
 """The policies of casework, each with what finds its mistakes."""
 
