@@ -1003,6 +1003,41 @@ def inquire(
     _say_weekdays(answer)
 
 
+class TakenBy(StrEnum):
+    """How an inquiry that an officer takes down reached the office."""
+
+    TELEPHONE = "telephone"
+    COUNTER = "counter"
+
+
+@app.command()
+def take(
+    text: Annotated[str, typer.Argument(help="What is asked, as it was written down.")],
+    channel: Annotated[TakenBy, typer.Option(help="How it reached the office.")] = TakenBy.TELEPHONE,
+    subject: Annotated[str, typer.Option(help="A title.")] = "",
+    contact: Annotated[str, typer.Option(help="How to reach the author; kept encrypted, destroyed afterwards.")] = "",
+    read_back: Annotated[bool, typer.Option("--read-back", help="It was read back already: do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Takes an inquiry down on the telephone or at the counter: the text is read back before it is stored."""
+    gateway = caller.gateway()
+    body = {"text": text, "subject": subject, "channel": f"CHANNEL_{channel.upper()}"}
+    prepared = gateway.post("/v1/inquiries:prepare", body)
+    if not read_back:
+        for line in filter(None, (prepared.get("subject"), prepared["text"])):
+            err.print(line, markup=False, highlight=False)
+        if not typer.confirm("Read this back. Does the author agree?", err=True):
+            raise Problem("Nothing was stored; write down what the author says, and take it again.")
+    submitted = {**body, "contact": contact, "confirmation": prepared["confirmation"]}
+    answer = gateway.post("/v1/inquiries:submit", submitted)
+    if as_json:
+        _print_json(answer)
+        return
+    out.print(f"receipt: {answer['receipt']}", markup=False)
+    out.print(f"An answer is promised by {_time(answer.get('deadline', ''))}; give the author the receipt.")
+    _say_weekdays(answer)
+
+
 @app.command()
 def receipt(
     token: Annotated[str, typer.Argument(help="The receipt of an inquiry.")],
@@ -1012,6 +1047,7 @@ def receipt(
     add: Annotated[str, typer.Option(help="Answers the question that is open, or adds to the inquiry.")] = "",
     satisfied: Annotated[bool, typer.Option("--satisfied", help="The answer satisfies; said once.")] = False,
     dissatisfied: Annotated[str, typer.Option(help="The answer does not satisfy, and why; said once.")] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Nobody needs to answer any more.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Reads how an inquiry stands, and its answer; or adds to it, judges its answer, or follows up on it.
@@ -1020,6 +1056,8 @@ def receipt(
     """
     if add:
         _public().post("/v1/receipts:write", {"receipt": token, "text": add})
+    if withdraw:
+        _public().post("/v1/receipts:withdraw", {"receipt": token})
     if satisfied or dissatisfied:
         feedback = {"receipt": token, "satisfied": satisfied, "reason": dissatisfied}
         _public().post("/v1/receipts:feedback", feedback)

@@ -21,7 +21,7 @@ from huiyin_casework.model import chain
 from huiyin_casework.model.clocks.counting import Owes, owes
 from huiyin_casework.model.clocks.policy import WALL_KINDS
 from huiyin_casework.model.steps import OPEN_STATES, State
-from huiyin_casework.resources import state_number, state_of
+from huiyin_casework.resources import SETTLED, state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
     ADMISSIONS,
@@ -52,7 +52,6 @@ CREATE_POST = "BatchCreatePosts"
 SET_HOLD = "SetEventHold"
 """Methods of the outbox: what casework tells the collector and the analyzer."""
 
-_ANSWERED = inquiry_pb2.Inquiry.STATE_ANSWERED
 
 _HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
     State.REGISTERED: event_pb2.EVENT_HOLD_OPEN,
@@ -315,7 +314,7 @@ class CaseFiles:
         self.inquiries.change(inquiry, case_id=case["id"], urgent=urgent, deadline=deadline)
         self.cases.change(case, inquiry_count=case["inquiry_count"] + 1)
         # One that was refused keeps its answer wherever it comes.
-        if inquiry["state"] != _ANSWERED:
+        if inquiry["state"] not in SETTLED:
             self.inquiries.change(inquiry, state=inquiry_pb2.Inquiry.STATE_IN_PROGRESS)
             self.cases.change(case, deadline=min(case["deadline"], deadline))
         self.record(
@@ -330,21 +329,23 @@ class CaseFiles:
     def take_inquiry(self, case: Fields, inquiry: Fields) -> None:
         """Takes an inquiry out of a case that nobody works on yet, because its post moved to another event."""
         self.record(case, "case.inquiry_moved", SYSTEM, {"inquiry": inquiry["id"]})
-        open_refusals = case["open_refusal_count"]
-        if inquiry["admission_state"] == admission_pb2.Admission.STATE_PROPOSED:
-            # What is proposed in one case is not decided in another: it waits to be decided on anew.
-            open_refusals -= 1
-            returned = admission_pb2.Admission.STATE_RETURNED
-            proposed = self.admissions.find(self.tx.connection, inquiry["id"])
-            assert proposed is not None, "an inquiry says so of what stands there"
-            self.admissions.change(proposed, state=returned, decide_time=self.tx.now_us)
-            self.inquiries.change(inquiry, admission_state=returned)
+        self.drop_proposal(case, inquiry)
         self.inquiries.change(inquiry, case_id="")
         self.clocks.rows.change(self.clocks.of_inquiry(inquiry), case_id="")
         rest = self.load_inquiries_of(case["id"])
-        values = {"inquiry_count": case["inquiry_count"] - 1, "open_refusal_count": open_refusals}
-        self.cases.change(case, **values, deadline=_earliest(rest))
+        self.cases.change(case, inquiry_count=case["inquiry_count"] - 1, deadline=_earliest(rest))
         self.tell(case, "case.updated")
+
+    def drop_proposal(self, case: Fields, inquiry: Fields) -> None:
+        """A refusal that is proposed for an inquiry falls with its being in this case, or with its being withdrawn."""
+        if inquiry["admission_state"] != admission_pb2.Admission.STATE_PROPOSED:
+            return
+        returned = admission_pb2.Admission.STATE_RETURNED
+        proposed = self.admissions.find(self.tx.connection, inquiry["id"])
+        assert proposed is not None, "an inquiry says so of what stands there"
+        self.admissions.change(proposed, state=returned, decide_time=self.tx.now_us)
+        self.inquiries.change(inquiry, admission_state=returned)
+        self.cases.change(case, open_refusal_count=case["open_refusal_count"] - 1)
 
     def merge(self, case: Fields, into: Fields) -> None:
         """Merges a case that nobody works on yet into another."""
@@ -403,7 +404,7 @@ class CaseFiles:
     def waiting_inquiries(self, case_id: str) -> list[Fields]:
         """The inquiries of a case that wait for an answer, with their clocks in memory."""
         self.clocks.of_case(case_id)
-        return [row for row in self.load_inquiries_of(case_id) if row["state"] != _ANSWERED]
+        return [row for row in self.load_inquiries_of(case_id) if row["state"] not in SETTLED]
 
     def renew_deadline(self, case: Fields) -> None:
         """The deadline of a case is the earliest of those of its inquiries that wait for an answer."""
@@ -552,6 +553,7 @@ def new_inquiry(
         "feedback_time": 0,
         "admission": admission_pb2.Admission.OUTCOME_UNSPECIFIED,
         "admission_state": admission_pb2.Admission.STATE_UNSPECIFIED,
+        "taken_by": "",
         "revision": 0,
         **fields,
     }
@@ -559,4 +561,4 @@ def new_inquiry(
 
 def _earliest(inquiries: Iterable[Fields]) -> int:
     """The earliest deadline of those that wait for an answer."""
-    return min((row["deadline"] for row in inquiries if row["state"] != _ANSWERED), default=NO_DEADLINE)
+    return min((row["deadline"] for row in inquiries if row["state"] not in SETTLED), default=NO_DEADLINE)

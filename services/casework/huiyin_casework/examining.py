@@ -7,14 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final
 
-from huiyin.casework.v1 import inquiry_pb2, reply_pb2
+from huiyin.casework.v1 import reply_pb2
 from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection, select
 
 from huiyin_casework.model.checks import Checks, Draft, Finding, Kind, Place, Severity, parse_checks
 from huiyin_casework.model.points import Asked
 from huiyin_casework.personal import personal_spans
-from huiyin_casework.resources import named
+from huiyin_casework.resources import SETTLED, named
 from huiyin_casework.store import INQUIRIES, UNITS
 
 POLICY: Final = "replies"
@@ -84,7 +84,7 @@ def _asked(connection: Connection, case_id: str) -> Iterator[Asked]:
 def _waiting(case_id: str) -> Any:
     return (
         select(INQUIRIES.c.id, INQUIRIES.c.subject, INQUIRIES.c.text)
-        .where(INQUIRIES.c.case_id == case_id, INQUIRIES.c.state != inquiry_pb2.Inquiry.STATE_ANSWERED)
+        .where(INQUIRIES.c.case_id == case_id, INQUIRIES.c.state.not_in(SETTLED))
         .order_by(INQUIRIES.c.receive_time, INQUIRIES.c.id)
         .limit(_INQUIRIES)
     )

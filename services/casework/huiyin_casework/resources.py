@@ -27,6 +27,9 @@ from huiyin_casework.store import NO_DEADLINE
 
 Fields = Mapping[str, Any] | RowMapping
 
+SETTLED = frozenset({inquiry_pb2.Inquiry.STATE_ANSWERED, inquiry_pb2.Inquiry.STATE_WITHDRAWN})
+"""States of an inquiry that waits for no answer any more."""
+
 
 def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
     """A case."""
@@ -129,6 +132,7 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         has_receipt=row["receipt_hash"] is not None,
         admission=row["admission"],
         admission_state=row["admission_state"],
+        taken_by=row["taken_by"],
     )
 
 

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from cryptography.fernet import Fernet
 
 from huiyin_casework.model import receipts
+
+_CONFIRM_WITHIN = timedelta(hours=1)
+"""How long an officer has to read a text back."""
 
 
 class Secrets:
@@ -22,6 +26,20 @@ class Secrets:
     def receipt(self, inquiry_id: str) -> str:
         """The receipt of an inquiry; the same each time."""
         return receipts.token(self._receipt_key, inquiry_id)
+
+    def confirmation(self, read_back: bytes, now: datetime) -> tuple[str, datetime]:
+        """What proves later that a text was shown to an officer to be read back, and until when; nothing is stored."""
+        until = (now + _CONFIRM_WITHIN).replace(microsecond=0)
+        return receipts.confirmation(self._receipt_key, int(until.timestamp()), read_back), until
+
+    def confirmation_problem(self, confirmation: str, read_back: bytes, now: datetime) -> str:
+        """Why a confirmation does not hold for a text; "" where it does."""
+        if not confirmation:
+            return "is missing; prepare the inquiry, read its text back to the author, then submit it"
+        until = receipts.confirmed_until(self._receipt_key, confirmation, read_back)
+        if until is None:
+            return "is for another text; read back what is to be stored, and prepare it anew"
+        return "is too old; read the text back and prepare it anew" if now.timestamp() > until else ""
 
     def seal(self, contact: str) -> bytes:
         """A contact, encrypted."""

@@ -177,6 +177,8 @@ INQUIRIES = Table(
     # What is, or is to be, decided on its admission.
     Column("admission", Integer, nullable=False),
     Column("admission_state", Integer, nullable=False),
+    # The account that took it down on the telephone or at the counter, "" for every other channel.
+    _text("taken_by"),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from huiyin.casework.v1 import admission_pb2, case_pb2, message_pb2, unit_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, unit_pb2
 from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
@@ -94,6 +94,10 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
         "WriteByReceipt",
         lambda work: message_pb2.WriteByReceiptRequest(receipt=work.receipt, text="三号楼"),
     ),
+    Step.WITHDRAW: (
+        "WithdrawByReceipt",
+        lambda work: inquiry_pb2.WithdrawByReceiptRequest(receipt=work.receipt),
+    ),
     Step.DRAFT: (
         "DraftReply",
         lambda work: case_pb2.DraftReplyRequest(name=work.case, text="阀门已更换，昨日恢复供水。"),
@@ -122,13 +126,13 @@ MAKES_TRUE: dict[Fact, tuple[tuple[Step, Principal | str], ...]] = {
     Fact.EXTENSION_REQUESTED: ((Step.REQUEST_EXTENSION, SECOND),),
     Fact.DISSATISFIED: ((Step.FEEDBACK, "public"),),
     Fact.REFUSAL_OPEN: ((Step.REFUSE, SECOND_DESK),),
-    Fact.NOTHING_WAITS: ((Step.REFUSE, SECOND_DESK), (Step.PASS_REFUSAL, PEOPLE["desk"])),
+    Fact.NOTHING_WAITS: ((Step.WITHDRAW, "public"),),
 }
 """How a fact that a step needs comes true, by somebody else than who takes the step."""
 
 HOLDERS = [*ROLES, AUTHOR]
 
-OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.FEEDBACK} | {
+OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.WITHDRAW, Step.FEEDBACK} | {
     Step.ADMIT,
     Step.REFUSE,
     Step.PASS_REFUSAL,
@@ -233,7 +237,7 @@ def test_every_step_that_the_table_does_not_have_is_refused_with_those_that_it_h
             everywhere = Principal("accounts/all", roles=tuple(OFFICES[step].roles), everywhere=True)
             error = await office.refusal(method, request(work), "public" if OFFICES[step].by_author else everywhere)
             expected = {"STEP_NOT_POSSIBLE"}
-            if step in (Step.WRITE, Step.FEEDBACK):
+            if step in (Step.WRITE, Step.WITHDRAW, Step.FEEDBACK):
                 expected |= {"INQUIRY_ANSWERED", "NOT_ANSWERED"}
             assert error.reason in expected, (state, step, error)
             assert await _state(office, work) == state

@@ -107,8 +107,78 @@ def test_only_officers_take_inquiries_down(run: Run) -> None:
     async def test(office: Office) -> None:
         request = Submit(text="来电反映停水", channel=Inquiry.CHANNEL_TELEPHONE)
         assert (await office.refusal("SubmitInquiry", request, "public")).reason == "SIGN_IN"
-        await office.call("SubmitInquiry", request, "desk")
+        assert (await office.refusal("SubmitInquiry", request, "reviewer")).reason == "MAY_NOT_TAKE"
         blank = await office.refusal("SubmitInquiry", Submit(text=" \n"), "public")
         assert [violation.field for violation in blank.violations] == ["text"]
+
+    run(test)
+
+
+def test_what_an_officer_takes_down_is_read_back_before_it_is_stored(run: Run) -> None:
+    async def test(office: Office) -> None:
+        heard = inquiry_pb2.PrepareInquiryRequest(
+            subject="停水", text=f"三号楼停水，回电{PHONE}", channel=Inquiry.CHANNEL_TELEPHONE
+        )
+        prepared = await office.call("PrepareInquiry", heard, "officer")
+        assert PHONE not in prepared.text
+        assert (await office.call("ListInquiries", inquiry_pb2.ListInquiriesRequest())).total_size == 0
+
+        submit = Submit(subject=heard.subject, text=heard.text, channel=heard.channel)
+        for confirmation in ("", "made-up", "1.made-up"):
+            submit.confirmation = confirmation
+            assert (await office.refusal("SubmitInquiry", submit, "officer")).reason == "NOT_READ_BACK"
+        submit.confirmation = prepared.confirmation
+        assert (await office.refusal("SubmitInquiry", submit, "desk")).reason == "NOT_READ_BACK"
+        other = Submit(text="停电", channel=heard.channel, confirmation=prepared.confirmation)
+        assert (await office.refusal("SubmitInquiry", other, "officer")).reason == "NOT_READ_BACK"
+        with clock.stopped(clock.from_timestamp(prepared.expire_time) + timedelta(seconds=1)):
+            assert (await office.refusal("SubmitInquiry", submit, "officer")).reason == "NOT_READ_BACK"
+        stored = await office.call("SubmitInquiry", submit, "officer")
+        assert (await office.lookup(stored.receipt)).state == Inquiry.STATE_RECEIVED
+        (inquiry,) = (await office.call("ListInquiries", inquiry_pb2.ListInquiriesRequest())).inquiries
+        assert (inquiry.text, inquiry.taken_by) == (prepared.text, "accounts/officer")
+        online = inquiry_pb2.PrepareInquiryRequest(text="停水", channel=Inquiry.CHANNEL_ONLINE)
+        assert (await office.refusal("PrepareInquiry", online, "officer")).violations[0].field == "channel"
+
+    run(test)
+
+
+def test_an_author_withdraws_an_inquiry_and_nobody_answers_it(run: Run) -> None:
+    async def test(office: Office) -> None:
+        submitted = await office.submit("三号楼停水")
+        await office.sent()
+        (external_id,) = office.collector.posts
+        await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
+        case = await office.take(await office.case("e1"), "assign", "accept")
+        withdraw = inquiry_pb2.WithdrawByReceiptRequest(receipt=submitted.receipt, reason="已经来水了", request_id="w")
+        await office.call("WithdrawByReceipt", withdraw, "public")
+        await office.call("WithdrawByReceipt", withdraw, "public")
+        assert (await office.lookup(submitted.receipt)).state == Inquiry.STATE_WITHDRAWN
+        withdraw.request_id = ""
+        assert (await office.refusal("WithdrawByReceipt", withdraw, "public")).reason == "INQUIRY_WITHDRAWN"
+        case = await office.case("e1")
+        assert not case.HasField("deadline")
+        assert "dismiss" in {step.step for step in case.next_steps}
+        await office.tell(joined("e1", "p2"))
+        case = await office.take(case, "draft", "review", "approve", "publish")
+        assert {each.post: each.state for each in await office.inquiries(case)} == {
+            "posts/p1": Inquiry.STATE_WITHDRAWN,
+            "posts/p2": Inquiry.STATE_ANSWERED,
+        }
+        assert "case.inquiry_withdrawn" in await office.steps(case)
+
+    run(test)
+
+
+def test_what_is_withdrawn_before_it_was_read_opens_no_case(run: Run) -> None:
+    async def test(office: Office) -> None:
+        submitted = await office.submit("三号楼停水")
+        await office.sent()
+        (external_id,) = office.collector.posts
+        await office.call(
+            "WithdrawByReceipt", inquiry_pb2.WithdrawByReceiptRequest(receipt=submitted.receipt), "public"
+        )
+        await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
+        assert await office.cases() == []
 
     run(test)

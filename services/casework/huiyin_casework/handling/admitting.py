@@ -9,7 +9,7 @@ from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from sqlalchemy import select
 
 from huiyin_casework import resources
-from huiyin_casework.handling.dialogue import Dialogue
+from huiyin_casework.handling.dialogue import Dialogue, check_waiting
 from huiyin_casework.model import chain
 from huiyin_casework.model.admission import Ground, Kind
 from huiyin_casework.model.steps import OPEN_STATES, SamePerson, Step, check_proposer
@@ -113,8 +113,7 @@ class Admitting(Dialogue):
     def _check_undecided(self) -> None:
         if self._inquiry["admission_state"] == admission_pb2.Admission.STATE_PROPOSED:
             raise FailedPrecondition("REFUSAL_OPEN", "a refusal of this inquiry waits for its review; review it first")
-        if self._inquiry["state"] == _ANSWERED:
-            raise FailedPrecondition("INQUIRY_ANSWERED", "this inquiry is decided on: its author has read the answer")
+        check_waiting(self._inquiry)
 
     def _decide(
         self,

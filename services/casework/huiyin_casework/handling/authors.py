@@ -1,4 +1,4 @@
-"""Steps of the author of an inquiry, with the receipt: adding, answering a question, judging the answer."""
+"""Steps of the author of an inquiry, with the receipt: adding, answering a question, withdrawing, judging."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import select
 
 from huiyin_casework.casefile import AUTHOR, CaseFiles
-from huiyin_casework.handling.dialogue import settle_question
+from huiyin_casework.handling.dialogue import check_waiting, settle_question
 from huiyin_casework.handling.work import step_not_possible
 from huiyin_casework.model import receipts
 from huiyin_casework.model.steps import IllegalStep, Step, advance
 from huiyin_casework.resources import facts_of, state_of
 from huiyin_casework.rules import Rules
 from huiyin_casework.store import INQUIRIES
+from huiyin_casework.timekeeping import DROPPED
 
 MOST_MESSAGES = 50
 """That an inquiry may hold; a receipt is no way to fill a store."""
@@ -44,10 +45,7 @@ class AuthorWork:
         """Answers the open question, or adds to the inquiry; `text` is masked."""
         if not text.strip():
             raise InvalidArgument("text", "is empty; write what is to be added", "REQUIRED")
-        if self._inquiry["state"] == _ANSWERED:
-            raise FailedPrecondition(
-                "INQUIRY_ANSWERED", "this inquiry is answered; say whether the answer satisfies, or send a new inquiry"
-            )
+        check_waiting(self._inquiry)
         self._advance(Step.WRITE)
         if self._inquiry["message_count"] >= MOST_MESSAGES:
             raise ResourceExhausted(
@@ -61,6 +59,21 @@ class AuthorWork:
         self._finish("case.author_wrote")
         deadline = micros_to_timestamp(self._inquiry["deadline"])
         return message_pb2.WriteByReceiptResponse(kind=kind, deadline=deadline)
+
+    def withdraw(self, reason: str) -> inquiry_pb2.WithdrawByReceiptResponse:
+        """Waits for no answer any more; `reason` is masked."""
+        check_waiting(self._inquiry)
+        self._advance(Step.WITHDRAW)
+        inquiry, case = self._inquiry, self._case
+        self._files.clocks.end(self._files.clocks.of_inquiry(inquiry), DROPPED)
+        self._files.inquiries.change(inquiry, state=inquiry_pb2.Inquiry.STATE_WITHDRAWN, question_id="")
+        if case is not None:
+            self._files.drop_proposal(case, inquiry)
+            self._files.renew_deadline(case)
+            details: dict[str, object] = {"inquiry": inquiry["id"]}
+            self._files.record_with_note(case, "case.inquiry_withdrawn", AUTHOR, details, reason)
+        self._finish("case.inquiry_withdrawn")
+        return inquiry_pb2.WithdrawByReceiptResponse()
 
     def give_feedback(self, *, satisfied: bool, reason: str) -> message_pb2.GiveFeedbackResponse:
         """Says once whether the answer satisfies; `reason` is masked."""

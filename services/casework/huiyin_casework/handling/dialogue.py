@@ -76,8 +76,7 @@ class Dialogue(StepWork):
                 "NO_RECEIPT",
                 "the author of this inquiry holds no receipt and would not read it; ask where the inquiry was posted",
             )
-        if self._inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
-            raise FailedPrecondition("INQUIRY_ANSWERED", "this inquiry is answered; its author may follow up on it")
+        check_waiting(self._inquiry)
 
     def _say(self, kind: message_pb2.Message.Kind.ValueType, text: str, *, paused: bool = False) -> Fields:
         unit = self._case["lead_unit"] or self._files.rules.desk
@@ -92,6 +91,14 @@ class Dialogue(StepWork):
         self._files.tell_inquiry(self._inquiry, "inquiry.updated")
         self._files.tell(self._case, kind)
         self._files.write()
+
+
+def check_waiting(inquiry: Fields) -> None:
+    """Raises FailedPrecondition where an inquiry waits for no answer any more."""
+    if inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
+        raise FailedPrecondition("INQUIRY_ANSWERED", "this inquiry is answered; its author may follow up on it")
+    if inquiry["state"] == inquiry_pb2.Inquiry.STATE_WITHDRAWN:
+        raise FailedPrecondition("INQUIRY_WITHDRAWN", "this inquiry was withdrawn by its author; nobody answers it")
 
 
 def settle_question(files: CaseFiles, inquiry: Fields, actor: str) -> None:

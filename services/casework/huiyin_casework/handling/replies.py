@@ -25,6 +25,7 @@ from huiyin_casework.model.steps import (
     check_reviewer,
 )
 from huiyin_casework.personal import personal_spans
+from huiyin_casework.resources import SETTLED
 from huiyin_casework.store import NO_DEADLINE, PARAGRAPHS, PUBLICATIONS, REPLIES, Fields
 from huiyin_casework.timekeeping import MET
 
@@ -117,7 +118,7 @@ class ReplySteps(StepWork):
         answered = 0
         self._files.clocks.end_kinds(self._case["id"], [Kind.ANSWER, Kind.FIRST_INFORMATION], MET)
         for inquiry in self._files.load_inquiries_of(self._case["id"]):
-            if inquiry["state"] == inquiry_pb2.Inquiry.STATE_ANSWERED:
+            if inquiry["state"] in SETTLED:
                 continue
             answered += 1
             values = {"state": inquiry_pb2.Inquiry.STATE_ANSWERED, "answer_time": now, "reply_id": reply["id"]}
@@ -176,11 +177,7 @@ class ReplySteps(StepWork):
     def _check_paragraphs(self, paragraphs: Mapping[str, str]) -> None:
         if not paragraphs:
             return
-        waiting = {
-            row["id"]
-            for row in self._files.load_inquiries_of(self._case["id"])
-            if row["state"] != inquiry_pb2.Inquiry.STATE_ANSWERED
-        }
+        waiting = {row["id"] for row in self._files.load_inquiries_of(self._case["id"]) if row["state"] not in SETTLED}
         for index, inquiry in enumerate(paragraphs):
             if inquiry not in waiting:
                 raise InvalidArgument(

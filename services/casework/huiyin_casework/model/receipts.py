@@ -1,4 +1,4 @@
-"""Receipts: what a citizen keeps to ask for the answer later.
+"""Receipts: what a citizen keeps to ask for the answer later; and confirmations that a text was read back.
 
 A receipt is an HMAC of the inquiry's id under the receipt key, so a repeated request yields the same one without its
 being stored; only its SHA-256 is. 28 characters of base32 are 140 bits, beyond guessing.
@@ -26,3 +26,22 @@ def token_hash(receipt: str) -> bytes:
     """SHA-256 of a receipt as a person may type it: spaces, dashes and case do not matter."""
     letters = "".join(receipt.split()).replace("-", "").upper().translate(_MISREAD)
     return hashlib.sha256(letters.encode()).digest()
+
+
+def confirmation(key: bytes, until: int, read_back: bytes) -> str:
+    """Proves that a text was shown to be read back: until when it holds (seconds of the epoch), and a keyed digest."""
+    return f"{until}.{_confirming(key, until, read_back)}"
+
+
+def confirmed_until(key: bytes, given: str, read_back: bytes) -> int | None:
+    """Until when a confirmation is good for a text; None where it is for another text, or made up."""
+    until, _, digest = given.partition(".")
+    if not until.isdecimal() or len(until) > 12:
+        return None
+    expected = _confirming(key, int(until), read_back)
+    return int(until) if hmac.compare_digest(expected.encode(), digest.encode()) else None
+
+
+def _confirming(key: bytes, until: int, read_back: bytes) -> str:
+    # The prefix keeps these apart from receipts, which are digests of ids.
+    return hmac.digest(key, b"read back\x1f%d\x1f%b" % (until, read_back), "sha256").hex()

@@ -45,6 +45,7 @@ class Step(StrEnum):
     TELL = "tell"
     CLOSE_QUESTION = "close_question"
     WRITE = "write"
+    WITHDRAW = "withdraw"
     DRAFT = "draft"
     PASS_REVIEW = "review.pass"  # noqa: S105 (a step's name, not a password)
     RETURN_REVIEW = "review.return"
@@ -115,6 +116,7 @@ OFFICES: dict[Step, Office] = {
     Step.TELL: Office("casework.messages.write", ("desk", "officer"), True),
     Step.CLOSE_QUESTION: Office("casework.messages.write", ("desk", "officer"), True),
     Step.WRITE: Office("casework.receipts.write", (AUTHOR,), False, by_author=True),
+    Step.WITHDRAW: Office("casework.receipts.withdraw", (AUTHOR,), False, by_author=True),
     Step.DRAFT: Office("casework.cases.draft", ("officer",), True),
     Step.PASS_REVIEW: Office("casework.cases.review", ("reviewer",), True),
     Step.RETURN_REVIEW: Office("casework.cases.review", ("reviewer",), True),
@@ -164,7 +166,6 @@ TABLE: tuple[Transition, ...] = (
         Transition(State.REGISTERED, step, State.REGISTERED)
         for step in (Step.ADMIT, Step.REFUSE, Step.PASS_REFUSAL, Step.RETURN_REFUSAL, Step.JOIN)
     ),
-    Transition(State.REGISTERED, Step.DISMISS, State.CLOSED),
     Transition(State.REGISTERED, Step.ASSIGN, State.ASSIGNED),
     # An order sent to the wrong unit is replaced as long as nobody has taken it up.
     Transition(State.ASSIGNED, Step.ASSIGN, State.ASSIGNED),
@@ -196,8 +197,10 @@ TABLE: tuple[Transition, ...] = (
         for state in (State.REGISTERED, State.ACCEPTED, State.DRAFTED, State.REVIEWED, State.APPROVED)
         for step in (Step.ASK, Step.TELL, Step.CLOSE_QUESTION)
     ),
-    # An author adds to an inquiry as long as it waits for its answer.
-    *(Transition(state, Step.WRITE, state) for state in _BEFORE_PUBLISHING),
+    # An author adds to an inquiry, or withdraws it, as long as it waits for its answer.
+    *(Transition(state, step, state) for state in _BEFORE_PUBLISHING for step in (Step.WRITE, Step.WITHDRAW)),
+    # Where every inquiry was refused, joined or withdrawn, nothing is left to answer.
+    *(Transition(state, Step.DISMISS, State.CLOSED) for state in _BEFORE_PUBLISHING),
     # A unit asks while it works on the case; what it asked for is decided as long as the case is open.
     *(
         Transition(state, step, state)

@@ -6,6 +6,7 @@ from typing import Any
 
 from huiyin.casework.v1 import inquiry_pb2
 from huiyin.collector.v1 import post_pb2
+from huiyin_chassis import clock
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.filters import (
@@ -32,7 +33,7 @@ from huiyin_casework.handling import Handling
 from huiyin_casework.handling.authors import feedback_until, receipt_unknown
 from huiyin_casework.model import receipts
 from huiyin_casework.model.steps import OPEN_STATES, State
-from huiyin_casework.resources import state_of
+from huiyin_casework.resources import SETTLED, state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.admission import refusal_as_answer
@@ -74,10 +75,8 @@ class InquiryMethods:
         channel = request.channel or inquiry_pb2.Inquiry.CHANNEL_ONLINE
         if channel == inquiry_pb2.Inquiry.CHANNEL_BOARD:
             raise InvalidArgument("channel", "boards are imported by the collector; use ONLINE, TELEPHONE or COUNTER")
-        if channel in _TAKEN_DOWN and principal.is_anonymous:
-            raise PermissionDenied(
-                "SIGN_IN", "only officers take inquiries down by telephone or at the counter; sign in"
-            )
+        if channel in _TAKEN_DOWN:
+            _check_taker(principal)
         if not request.text.strip():
             raise InvalidArgument("text", "is empty; say what is asked", "REQUIRED")
         key = f"{principal.subject}/{request.request_id}"
@@ -90,16 +89,43 @@ class InquiryMethods:
             channel=channel,
             public_consent=request.public_consent,
         )
+        if channel in _TAKEN_DOWN:
+            problem = self._secrets.confirmation_problem(
+                request.confirmation, _read_back(principal, masked), clock.now()
+            )
+            if problem:
+                raise InvalidArgument("confirmation", problem, "NOT_READ_BACK")
+        taker = principal.subject if channel in _TAKEN_DOWN else ""
         response = await self._store.write_once(
             request.request_id,
             "SubmitInquiry",
             masked,
-            lambda tx: self._submit(tx, inquiry_id, masked, request.contact),
+            lambda tx: self._submit(tx, inquiry_id, masked, request.contact, taker),
             inquiry_pb2.SubmitInquiryResponse,
             subject=principal.subject,
         )
         response.receipt = self._secrets.receipt(inquiry_id)
         return response
+
+    async def PrepareInquiry(
+        self, request: inquiry_pb2.PrepareInquiryRequest, context: Any
+    ) -> inquiry_pb2.PrepareInquiryResponse:
+        """The text as it would be stored, and what confirms that it was read back; stores nothing."""
+        principal = current_principal()
+        if request.channel not in _TAKEN_DOWN:
+            raise InvalidArgument("channel", "must be TELEPHONE or COUNTER; others submit their inquiries themselves")
+        if not request.text.strip():
+            raise InvalidArgument("text", "is empty; write down what is asked", "REQUIRED")
+        masked = inquiry_pb2.SubmitInquiryRequest(
+            subject=mask_text(request.subject), text=mask_text(request.text), channel=request.channel
+        )
+        confirmation, until = self._secrets.confirmation(_read_back(principal, masked), clock.now())
+        return inquiry_pb2.PrepareInquiryResponse(
+            subject=masked.subject,
+            text=masked.text,
+            confirmation=confirmation,
+            expire_time=clock.to_timestamp(until),
+        )
 
     def _submit(
         self,
@@ -107,6 +133,7 @@ class InquiryMethods:
         inquiry_id: str,
         masked: inquiry_pb2.SubmitInquiryRequest,
         contact: str,
+        taker: str,
     ) -> inquiry_pb2.SubmitInquiryResponse:
         files = CaseFiles(tx, self._rules)
         subject, text = masked.subject, masked.text
@@ -128,6 +155,7 @@ class InquiryMethods:
                 return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
                 receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
                 public_consent=masked.public_consent,
+                taken_by=taker,
             )
         )
         files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
@@ -180,7 +208,7 @@ class InquiryMethods:
             weekday_years: tuple[int, ...] = ()
             calendar = compiled(self._policies.active(connection, "clocks").body)
             until = 0
-            if row.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
+            if row.state not in SETTLED:
                 weekday_years = calendar.by_weekdays(row.receive_time, row.deadline)
             elif row.reply_id and not row.feedback:
                 until = feedback_until(row.answer_time, calendar.policy.feedback_calendar_days)
@@ -240,9 +268,7 @@ class InquiryMethods:
         if inquiry.state != inquiry_pb2.Inquiry.STATE_ANSWERED:
             why = "this inquiry waits for its answer; follow up once it is published"
             raise FailedPrecondition("NOT_ANSWERED", why)
-        waiting = select(INQUIRIES.c.id).where(
-            INQUIRIES.c.follows == inquiry.id, INQUIRIES.c.state != inquiry_pb2.Inquiry.STATE_ANSWERED
-        )
+        waiting = select(INQUIRIES.c.id).where(INQUIRIES.c.follows == inquiry.id, INQUIRIES.c.state.not_in(SETTLED))
         if tx.execute(waiting.limit(1)).first() is not None:
             why = "what you added before waits for its answer; read it with the receipt that you got for it"
             raise FailedPrecondition("FOLLOW_UP_WAITS", why)
@@ -312,6 +338,19 @@ class InquiryMethods:
             )
 
         return await self._store.read(read)
+
+
+def _check_taker(principal: Principal) -> None:
+    if principal.is_anonymous:
+        raise PermissionDenied("SIGN_IN", "only officers take inquiries down by telephone or at the counter; sign in")
+    if not principal.may("casework.inquiries.take"):
+        raise PermissionDenied("MAY_NOT_TAKE", "taking inquiries down is for the desk and for officers")
+
+
+def _read_back(principal: Principal, masked: inquiry_pb2.SubmitInquiryRequest) -> bytes:
+    """What a confirmation is about: who took what down, and how it reached us."""
+    parts = (principal.subject, str(masked.channel), masked.subject, masked.text)
+    return "\x1f".join(parts).encode()
 
 
 def _inquiries(principal: Principal) -> Select[Any]:

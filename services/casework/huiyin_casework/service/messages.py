@@ -75,6 +75,19 @@ class MessageMethods:
 
         return await self._once(masked, "WriteByReceipt", write, message_pb2.WriteByReceiptResponse)
 
+    async def WithdrawByReceipt(
+        self, request: inquiry_pb2.WithdrawByReceiptRequest, context: Any
+    ) -> inquiry_pb2.WithdrawByReceiptResponse:
+        """An author withdraws an inquiry."""
+        masked = inquiry_pb2.WithdrawByReceiptRequest(
+            receipt=_hashed(request.receipt), reason=mask_text(request.reason), request_id=request.request_id
+        )
+
+        def withdraw(tx: Tx) -> inquiry_pb2.WithdrawByReceiptResponse:
+            return AuthorWork(tx, self._rules, request.receipt).withdraw(masked.reason)
+
+        return await self._once(masked, "WithdrawByReceipt", withdraw, inquiry_pb2.WithdrawByReceiptResponse)
+
     async def GiveFeedback(
         self, request: message_pb2.GiveFeedbackRequest, context: Any
     ) -> message_pb2.GiveFeedbackResponse:

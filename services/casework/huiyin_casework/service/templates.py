@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from huiyin.casework.v1 import inquiry_pb2, reply_pb2
+from huiyin.casework.v1 import reply_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.errors import NotFound
 from huiyin_chassis.identity import current_principal
@@ -14,6 +14,7 @@ from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection, RowMapping, func, select
 
 from huiyin_casework.model.templates import Template, fill, parse_templates, suited
+from huiyin_casework.resources import SETTLED
 from huiyin_casework.rules import compiled
 from huiyin_casework.service.scope import visible_case
 from huiyin_casework.store import INQUIRIES, NO_DEADLINE, UNITS, CaseworkStore
@@ -62,7 +63,7 @@ class TemplateMethods:
     def _known(self, connection: Connection, case: RowMapping) -> dict[str, str]:
         """What a case knows, by slot."""
         zone = ZoneInfo(compiled(self._policies.active(connection, "clocks").body).policy.timezone)
-        waiting = INQUIRIES.c.state != inquiry_pb2.Inquiry.STATE_ANSWERED
+        waiting = INQUIRIES.c.state.not_in(SETTLED)
         first = select(func.min(INQUIRIES.c.receive_time)).where(INQUIRIES.c.case_id == case["id"], waiting)
         unit = connection.execute(select(UNITS).where(UNITS.c.id == case["lead_unit"])).one_or_none()
         received = connection.scalar(first)

@@ -177,7 +177,9 @@ class Following:
             raise ValueError(f"{membership.name} belongs to {membership.event}, which was never told of")
         inquiry = _inquiry_of(files, membership)
         if not inquiry["case_id"]:
-            self._joined(files, inquiry, event)
+            # One that was withdrawn before it was read opens no case.
+            if inquiry["state"] != inquiry_pb2.Inquiry.STATE_WITHDRAWN:
+                self._joined(files, inquiry, event)
         elif inquiry["event_id"] != event["id"]:
             self._moved(files, inquiry, event)
         if kind == "membership.updated":

@@ -37,6 +37,7 @@ KINDS: Final[Mapping[str, str]] = {
     "case.inquiry_refused": "不予受理，已告知途径",
     "case.refusal_returned": "不予受理退回",
     "case.inquiry_moved": "诉求已并入其他办件",
+    "case.inquiry_withdrawn": "诉求人已撤回",
     "case.merged": "已并入其他办件",
     "inquiry.received": "收到诉求",
     "inquiry.updated": "诉求有变动",
