@@ -67,17 +67,17 @@ class Moved:
     events: Mapping[str, Event]
 
 
-def carry_out(tx: Tx, move: Move, rules: Rules) -> Moved:
+def carry_out(tx: Tx, move: Move, rules: Rules, rows: Mapping[str, Row[Any]] | None = None) -> Moved:
     """Moves posts, counts and grades both events anew, and tells of it all.
 
     An event is told of before the posts that come to it, and a merge before the moves that it causes. A move of all
     posts of an event is a merge. The caller notes the move, and keeps other processes from joining posts meanwhile.
+    `rows`: those of both events, where they are at hand.
     """
-    rows = store.events_by_id(tx.connection, [move.event, move.target])
+    rows = rows or store.events_by_id(tx.connection, [move.event, move.target])
     source = dict(rows[move.event]._mapping)
-    ids = move.posts or store.post_ids_of(tx.connection, [move.event])
-    moved = regroupings.move_posts(tx, ids, move.event, move.target)
-    left = regroupings.posts_of(tx.connection, move.event)
+    moved = regroupings.move_posts(tx, move)
+    left = [] if move.kind == Kind.MERGE else regroupings.posts_of(tx.connection, move.event)
     gained = regroupings.posts_of(tx.connection, move.target)
     events = {rows[0].event_id: count(rows) for rows in (left, gained) if rows}
     is_split = move.kind == Kind.SPLIT

@@ -22,9 +22,12 @@ def wait_for_turn(tx: Tx) -> None:
     tx.execute(select(CURSORS.c.cursor).where(CURSORS.c.consumer == POSTS_CONSUMER).with_for_update())
 
 
-def note(tx: Tx, move: Move, standing: Standing, *, author: str, reason: str, drill: bool) -> Regrouping:
-    """Notes a regrouping as the newest, after the posts that there are."""
-    after = tx.execute(select(func.max(POSTS.c.number))).scalar() or 0
+def note(
+    tx: Tx, move: Move, standing: Standing, *, author: str, reason: str, drill: bool, after: int | None = None
+) -> Regrouping:
+    """Notes a regrouping as the newest, after the post of this number; by default, after the posts that there are."""
+    if after is None:
+        after = tx.execute(select(func.max(POSTS.c.number))).scalar() or 0
     values: dict[str, Any] = {
         "kind": int(move.kind),
         "state": int(standing),
@@ -106,19 +109,20 @@ def first_numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str,
     return dict(connection.execute(query.group_by(POSTS.c.event_id)).tuples().all())
 
 
-def move_posts(tx: Tx, ids: Sequence[str], event_id: str, target_id: str) -> list[Row[Any]]:
-    """Moves posts of an event to another; returns them as they are then, in the order of joining."""
+def move_posts(tx: Tx, move: Move) -> list[Row[Any]]:
+    """Moves the posts of a move; returns them as they are then, in the order of joining."""
     joined = case((POSTS.c.joined_event_id == "", POSTS.c.event_id), else_=POSTS.c.joined_event_id)
     values = {
         "joined_event_id": joined,
-        "previous_event_id": event_id,
-        "event_id": target_id,
+        "previous_event_id": move.event,
+        "event_id": move.target,
         "revision": POSTS.c.revision + 1,
     }
-    moved: list[Row[Any]] = []
-    for chunk in chunks(ids):
-        those = and_(POSTS.c.id.in_(chunk), POSTS.c.event_id == event_id)
-        moved += tx.execute(update(POSTS).where(those).values(values).returning(POSTS)).all()
+    of_event = POSTS.c.event_id == move.event
+    those = (
+        [of_event] if move.kind == Kind.MERGE else [and_(of_event, POSTS.c.id.in_(ids)) for ids in chunks(move.posts)]
+    )
+    moved = [row for which in those for row in tx.execute(update(POSTS).where(which).values(values).returning(POSTS))]
     return sorted(moved, key=lambda row: row.number)
 
 

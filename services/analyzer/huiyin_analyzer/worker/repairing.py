@@ -83,15 +83,17 @@ class Repairs:
 
     def _do_or_propose(self, move: Move, drill: bool) -> bool:
         """Whether it was done."""
-        tx = self._tx
-        holds = [row.hold for row in store.holds_of(tx.connection, [move.event, move.target])]
-        if event_pb2.EVENT_HOLD_ASSIGNED in holds:
+        tx, after = self._tx, self._state.numbered
+        rows = store.events_by_id(tx.connection, [move.event, move.target])
+        if event_pb2.EVENT_HOLD_ASSIGNED in [row.hold for row in rows.values()]:
             if not regroupings.is_proposed(tx.connection, move):
-                proposal = regroupings.note(tx, move, Standing.PROPOSED, author=SYSTEM, reason="", drill=drill)
-                tell_of(tx, proposal.number, "regrouping.proposed")
+                noted = regroupings.note(
+                    tx, move, Standing.PROPOSED, author=SYSTEM, reason="", drill=drill, after=after
+                )
+                tell_of(tx, noted.number, "regrouping.proposed")
             return False
-        done = carry_out(tx, move, self._rules)
-        noted = regroupings.note(tx, done.move, Standing.DONE, author=SYSTEM, reason="", drill=drill)
+        done = carry_out(tx, move, self._rules, rows)
+        noted = regroupings.note(tx, done.move, Standing.DONE, author=SYSTEM, reason="", drill=drill, after=after)
         self._follow(noted, done)
         log.info("event.repaired", kind=move.kind.name, source=move.event, target=move.target)
         return True
