@@ -20,8 +20,8 @@ _POSTS = 100
 _POSTS_IN_QUIET = 500
 _CHANGES = 500
 _QUIET_SECONDS = 0.5
-_PATIENCE_SECONDS = 3.0
-_TURN_SECONDS = 0.3
+_PATIENCE_SECONDS = 6.0
+_TURN_SECONDS = 0.6
 """How long it works at a stretch while others write."""
 _LOOK_SECONDS = 60.0
 _MERGED_PAGES = 128
@@ -42,7 +42,7 @@ class Indexing:
             log.info("search.index_made")
 
     async def run(self) -> None:
-        """Indexes what is new while nothing is written for half a second, and every three seconds anyway; for ever."""
+        """Indexes what is new while nothing is written for half a second, and every six seconds anyway; for ever."""
         while True:
             commit = self._store.changed.current()
             await self._stand_back()
