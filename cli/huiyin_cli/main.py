@@ -629,7 +629,10 @@ def cases_show(
     whole = "whole" if verified.get("intact") else f"BROKEN: {verified.get('problem', '')}"
     out.print(f"\nChain of {len(entries)} steps, {whole}:", markup=False)
     for entry in entries:
-        out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {entry['step']:<22} {entry['actor']}", markup=False)
+        told = entry.get("sentence") or entry["step"]
+        out.print(f"  {entry['number']:>3}  {_time(entry['time'])}  {told}  ({entry['actor']})", markup=False)
+        if note := " ".join(entry.get("note", "").split()):
+            out.print(f"         {note}", markup=False)
 
 
 @replies_app.command("check")

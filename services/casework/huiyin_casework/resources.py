@@ -23,6 +23,7 @@ from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
 
 from huiyin_casework.model.steps import Fact, State, legal_steps
+from huiyin_casework.model.story import Names, sentence
 from huiyin_casework.store import NO_DEADLINE
 
 Fields = Mapping[str, Any] | RowMapping
@@ -194,7 +195,7 @@ def reply(row: Fields, paragraphs: Sequence[Fields], findings: Sequence[reply_pb
     )
 
 
-def entry(row: Fields) -> case_pb2.Entry:
+def entry(row: Fields, names: Names) -> case_pb2.Entry:
     """An entry of a chain, with the note beside it; the note is None where there is none."""
     return case_pb2.Entry(
         name=f"cases/{row['case_id']}/entries/{row['number']}",
@@ -207,6 +208,7 @@ def entry(row: Fields) -> case_pb2.Entry:
         previous_hash=row["previous"],
         hash=row["hash"],
         note=row["note"] or "",
+        sentence=sentence(row["step"], row["details"], names),
     )
 
 

@@ -40,6 +40,7 @@ from huiyin_casework.store import (
     PUBLICATIONS,
     REPLIES,
     CaseworkStore,
+    units,
 )
 
 _CASE_FIELDS: dict[str, Compare] = {
@@ -121,8 +122,14 @@ class CaseMethods:
                 page_token=request.page_token,
                 binding=("entries", case["id"]),
             )
+            names: dict[str, str] = {row.id: row.display_name for row in units(connection)}
+
+            def called(unit: str) -> str:
+                return names.get(unit, unit)
+
             return case_pb2.ListEntriesResponse(
-                entries=(resources.entry(row._mapping) for row in found.rows), next_page_token=found.next_page_token
+                entries=(resources.entry(row._mapping, called) for row in found.rows),
+                next_page_token=found.next_page_token,
             )
 
         return await self._store.read(read)
