@@ -1,0 +1,152 @@
+"""What is being dealt with: `huiyin cases`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from huiyin_cli import (
+    replying,
+    stepping,
+)
+from huiyin_cli.client import Json
+from huiyin_cli.console import (
+    AsJson,
+    Filter,
+    Limit,
+    caller,
+    local,
+    named,
+    out,
+    plain,
+    print_json,
+    print_lines,
+    print_rows,
+    short,
+    unit_of,
+)
+
+app = typer.Typer(no_args_is_help=True, help="What is being dealt with, by whom and until when.")
+
+
+@app.command("list")
+def cases_list(
+    filter_: Filter = "",
+    order_by: Annotated[str, typer.Option(help="deadline, grade desc, inquiry_count desc, create_time desc …")] = "",
+    limit: Limit = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Lists cases, the most pressing first."""
+    rows = caller.gateway().pages("/v1/cases", "cases", limit, filter=filter_, orderBy=order_by)
+    columns: dict[str, Callable[[Json], str]] = {
+        "grade": lambda row: short(row.get("grade", "")),
+        "state": lambda row: short(row.get("state", ""), "STATE_"),
+        "inquiries": lambda row: str(row.get("inquiryCount", 0)),
+        "answer by": lambda row: local(row.get("deadline", "")),
+        "unit": unit_of,
+        "title": lambda row: row.get("title", ""),
+        "case": lambda row: row["name"],
+    }
+    print_rows(rows, columns, as_json)
+
+
+@app.command("show")
+def cases_show(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Shows a case: where it stands, its inquiries, its replies and its chain."""
+    gateway = caller.gateway()
+    case = gateway.get(f"/v1/{named(name, 'cases')}")
+    inquiries = list(gateway.pages("/v1/inquiries", "inquiries", 100, filter=f'case = "{case["name"]}"'))
+    replies = gateway.get(f"/v1/{case['name']}/replies").get("replies", [])
+    entries = list(gateway.pages(f"/v1/{case['name']}/entries", "entries"))
+    verified = gateway.get(f"/v1/{case['name']}:verify")
+    if as_json:
+        print_json({"case": case, "inquiries": inquiries, "replies": replies, "entries": entries, "chain": verified})
+        return
+    out.print(f"[bold]{plain(case.get('title', ''))}[/bold]")
+    out.print(
+        f"{case['name']}  {short(case['state'], 'STATE_')}  {short(case.get('grade', ''))}  "
+        f"{case.get('inquiryCount', 0)} inquiries  answer by {local(case.get('deadline', '')) or '—'}  {unit_of(case)}",
+        markup=False,
+    )
+    for step in case.get("nextSteps", []):
+        out.print(f"  next: {step['step']} ({', '.join(step.get('roles', []))})", markup=False)
+    for inquiry in inquiries:
+        text = " ".join(f"{inquiry.get('subject', '')} {inquiry.get('text', '')}".split())
+        out.print(
+            f"\n{inquiry['name']}  {short(inquiry['state'], 'STATE_')}  by {local(inquiry.get('deadline', ''))}",
+            markup=False,
+        )
+        out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
+    for reply in replies:
+        overridden = "  findings overridden" if reply.get("overridden") else ""
+        out.print(
+            f"\n{reply['name']}  version {reply.get('version', 1)}  {short(reply['state'], 'STATE_')}  "
+            f"{reply.get('unit', '')}{overridden}",
+            markup=False,
+        )
+        out.print(f"  {reply.get('text', '')}", markup=False)
+        for paragraph in reply.get("paragraphs", []):
+            out.print(f"  {paragraph['inquiry']}: {paragraph.get('text', '')}", markup=False)
+        for line in replying.finding_lines(reply.get("findings", [])):
+            out.print(f"  {line}", markup=False, highlight=False)
+    whole = "whole" if verified.get("intact") else f"BROKEN: {verified.get('problem', '')}"
+    out.print(f"\nChain of {len(entries)} steps, {whole}:", markup=False)
+    for entry in entries:
+        told = entry.get("sentence") or entry["step"]
+        out.print(f"  {entry['number']:>3}  {local(entry['time'])}  {told}  ({entry['actor']})", markup=False)
+        if note := " ".join(entry.get("note", "").split()):
+            out.print(f"         {note}", markup=False)
+
+
+@app.command("propose")
+def cases_propose(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")], as_json: AsJson = False
+) -> None:
+    """Proposes whom to assign a case to, with reasons, and shows what was decided in like cases. It decides nothing."""
+    gateway = caller.gateway()
+    answer = gateway.get(f"/v1/{named(name, 'cases')}:proposeAssignment")
+    if as_json:
+        print_json(answer)
+        return
+    print_lines(stepping.proposal_lines(answer))
+    if proposals := answer.get("proposals"):
+        print_lines(stepping.contact_lines(gateway.get(f"/v1/{proposals[0]['leadUnit']}")))
+
+
+@app.command("step")
+def cases_step(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],
+    step: Annotated[str, typer.Argument(help=", ".join(stepping.STEPS))],
+    unit: Annotated[str, typer.Option(help="assign: the lead unit.")] = "",
+    assisting: Annotated[list[str] | None, typer.Option(help="assign: a unit that assists; may be repeated.")] = None,
+    rule: Annotated[str, typer.Option(help="object: the rule that it relies on.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; object, reopen and extensions need it.")] = "",
+    text: Annotated[str, typer.Option(help="draft: the answer.")] = "",
+    note: Annotated[str, typer.Option(help="What goes with it; a return needs one.")] = "",
+    back: Annotated[bool, typer.Option("--return", help="Decisions: send back or refuse. Default: pass.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Takes a step with a case; `cases show` says which are possible, and for whom."""
+    given: Json = {
+        "unit": unit and named(unit, "units"),
+        "assisting": [named(each, "units") for each in assisting or []],
+        "rule": rule,
+        "reason": reason,
+        "text": text,
+        "note": note,
+        "decision": back,
+    }
+    body = stepping.body_of(step, given)
+    taken = stepping.STEPS[step]
+    case = caller.gateway(taken.account).post(f"/v1/{named(name, 'cases')}:{taken.verb}", body)
+    if as_json:
+        print_json(case)
+        return
+    out.print(f"{case['name']}  {short(case['state'], 'STATE_')}  {unit_of(case)}", markup=False)
+    for possible in case.get("nextSteps", []):
+        out.print(f"  next: {possible['step']} ({', '.join(possible.get('roles', []))})", markup=False)

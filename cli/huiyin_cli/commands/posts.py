@@ -1,0 +1,54 @@
+"""Posts from files: `huiyin import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from huiyin_cli import (
+    importing,
+)
+from huiyin_cli.console import (
+    AsJson,
+    caller,
+    err,
+    out,
+    print_json,
+)
+
+
+def import_(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, one message a row.")],
+    source: Annotated[str, typer.Option(help="Id of the source that it belongs to. Default: import.")] = "",
+    no_answer: Annotated[bool, typer.Option("--no-answer", help="Its authors expect no answer.")] = False,
+    columns: Annotated[
+        list[str] | None, typer.Option("--map", help="field=column, e.g. subject=留言主题; may be repeated.")
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one. Default: Asia/Shanghai.")] = "",
+    drill: Annotated[bool, typer.Option("--drill", help="A rehearsal: joins and counts with nothing real.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Imports a file of messages. A row that is known already is not added again."""
+    gateway = caller.gateway()
+    source_id = source or ("import-no-answer" if no_answer else "import")
+    name = importing.ensure_source(gateway, source_id, expects_answer=not no_answer)
+    result = importing.import_file(
+        gateway, file, name, columns=columns or [], time_zone=time_zone, drill=drill, console=err
+    )
+    if as_json:
+        print_json(result)
+        return
+    figures = result.get("figures", {})
+    refused = int(figures.get("refused", 0))
+    read, created, updated, unchanged = (
+        int(figures.get(name, 0)) for name in ("read", "created", "updated", "unchanged")
+    )
+    out.print(f"{read:,} rows: {created:,} new, {updated:,} edited, {unchanged:,} known already, {refused:,} refused.")
+    for row in result.get("refusedRows", []):
+        out.print(f"  row {row['row']}, {row.get('field', 'row')}: {row['description']}", markup=False)
+    if refused > len(result.get("refusedRows", [])):
+        out.print(f"  … and {refused - len(result['refusedRows']):,} more")
+    if refused and refused == read:
+        raise typer.Exit(1)
