@@ -132,30 +132,23 @@ class CaseFiles:
     ) -> int:
         """Adds an entry to a case's chain; returns its number."""
         number = int(case["entry_count"]) + 1
-        entry = chain.link(
-            case["id"],
-            number,
-            step,
-            actor,
-            self.tx.now_us,
-            chain.canonical(details),
-            case["head_hash"],
-            chain.text_digest(salt, text) if salt else b"",
-        )
+        told, digest = chain.canonical(details), chain.text_digest(salt, text) if salt else b""
+        previous, now = case["head_hash"], self.tx.now_us
+        head = chain.entry_hash(case["id"], number, step, actor, now, told, digest, previous)
         self._entries.append(
             {
-                "case_id": entry.case,
-                "number": entry.number,
-                "step": entry.step,
-                "actor": entry.actor,
-                "time": entry.time,
-                "details": entry.details,
-                "text_digest": entry.text_digest,
-                "previous": entry.previous,
-                "hash": entry.hash,
+                "case_id": case["id"],
+                "number": number,
+                "step": step,
+                "actor": actor,
+                "time": now,
+                "details": told,
+                "text_digest": digest,
+                "previous": previous,
+                "hash": head,
             }
         )
-        self.cases.change(case, entry_count=number, head_hash=entry.hash)
+        self.cases.change(case, entry_count=number, head_hash=head)
         return number
 
     def record_with_note(self, case: Fields, step: str, actor: str, details: dict[str, object], note: str) -> None:
@@ -310,13 +303,12 @@ class CaseFiles:
         else:
             clock = self.clocks.start_answer(inquiry, urgent=urgent, extended=extended)
         self.clocks.rows.change(clock, case_id=case["id"])
-        deadline = clock["deadline"]
-        self.inquiries.change(inquiry, case_id=case["id"], urgent=urgent, deadline=deadline)
-        self.cases.change(case, inquiry_count=case["inquiry_count"] + 1)
+        deadline, earliest, state = clock["deadline"], case["deadline"], inquiry["state"]
         # One that was refused keeps its answer wherever it comes.
-        if inquiry["state"] not in SETTLED:
-            self.inquiries.change(inquiry, state=inquiry_pb2.Inquiry.STATE_IN_PROGRESS)
-            self.cases.change(case, deadline=min(case["deadline"], deadline))
+        if state not in SETTLED:
+            state, earliest = inquiry_pb2.Inquiry.STATE_IN_PROGRESS, min(earliest, deadline)
+        self.inquiries.change(inquiry, case_id=case["id"], urgent=urgent, deadline=deadline, state=state)
+        self.cases.change(case, inquiry_count=case["inquiry_count"] + 1, deadline=earliest)
         self.record(
             case, "case.inquiry_joined", SYSTEM, {"inquiry": inquiry["id"]}, text=inquiry["text"], salt=inquiry["salt"]
         )

@@ -76,9 +76,13 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
     return message
 
 
+_STATES = {number: State(name.removeprefix("STATE_")) for name, number in case_pb2.Case.State.items() if number}
+_STATE_NUMBERS = {state: number for number, state in _STATES.items()}
+
+
 def state_of(row: Fields) -> State:
     """The state of a case's row as the domain names it."""
-    return State(case_pb2.Case.State.Name(row["state"]).removeprefix("STATE_"))
+    return _STATES[row["state"]]
 
 
 def facts_of(row: Fields) -> frozenset[Fact]:
@@ -96,7 +100,7 @@ def facts_of(row: Fields) -> frozenset[Fact]:
 
 def state_number(state: State) -> int:
     """The number under which a state is stored."""
-    return case_pb2.Case.State.Value(f"STATE_{state.value}")
+    return _STATE_NUMBERS[state]
 
 
 def etag(row: Fields) -> str:

@@ -58,12 +58,8 @@ EVENTS = Table(
     Column("case_count", Integer, nullable=False),
     # The event that has its posts now, "" while it has them itself. Never one that was merged away too.
     _text("merged_into"),
-    Index(
-        "events_merged",
-        "merged_into",
-        sqlite_where=text("merged_into <> ''"),
-        postgresql_where=text("merged_into <> ''"),
-    ),
+    # Whole, for a query by what stands in a column does not use an index of rows where it is not "".
+    Index("events_merged", "merged_into"),
 )
 
 CASES = Table(
@@ -471,13 +467,17 @@ class Rows:
         self._new: set[str] = set()
         self._changed: set[str] = set()
         self._columns: set[str] = set()
+        self._asked: dict[str, set[str]] = {}
 
     def load(self, connection: Connection, column: Column[Any], values: Iterable[str]) -> None:
         """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there.
 
-        On PostgreSQL they stay locked until the work ends, for another process may write too.
+        On PostgreSQL they stay locked until the work ends, for another process may write too. By the same value it
+        looks only once: what this work changes since is in memory.
         """
-        for chunk in chunks(values):
+        asked = self._asked.setdefault(column.name, set())
+        for chunk in chunks(value for value in values if value not in asked):
+            asked.update(chunk)
             for row in select_locked(connection, column, chunk):
                 self._rows.setdefault(row["id"], row)
 
@@ -503,8 +503,9 @@ class Rows:
     def change(self, row: Fields, **values: Any) -> None:
         """Changes a row."""
         row.update(values)
-        if row["id"] not in self._new:
-            self._changed.add(row["id"])
+        row_id = row["id"]
+        if row_id not in self._new:
+            self._changed.add(row_id)
             self._columns.update(values)
 
     def write(self, connection: Connection) -> None:

@@ -39,6 +39,8 @@ class Timekeeping:
     def __init__(self, tx: Tx, rules: Rules) -> None:
         self._tx = tx
         self._rules = rules
+        self._begun: dict[tuple[str, int, bool, str], Fields] = {}
+        self._case_rules: dict[int, list[Rule]] = {}
         self.rows = Rows(CLOCKS)
 
     # Finding
@@ -47,9 +49,13 @@ class Timekeeping:
         """Loads clocks by their ids."""
         self.rows.load(self._tx.connection, CLOCKS.c.id, ids)
 
+    def load_of_cases(self, case_ids: Iterable[str]) -> None:
+        """Loads the clocks of cases."""
+        self.rows.load(self._tx.connection, CLOCKS.c.case_id, case_ids)
+
     def of_case(self, case_id: str) -> list[Fields]:
         """The clocks of a case, by id."""
-        self.rows.load(self._tx.connection, CLOCKS.c.case_id, [case_id])
+        self.load_of_cases([case_id])
         return sorted((row for row in self.rows if row["case_id"] == case_id), key=lambda row: str(row["id"]))
 
     def of_inquiry(self, inquiry: Fields) -> Fields:
@@ -63,25 +69,27 @@ class Timekeeping:
     def start_answer(self, inquiry: Fields, *, urgent: bool = False, extended: bool = False) -> Fields:
         """The clock of an inquiry that was received."""
         rule = counting.answer_rule(self._rules.policy, urgent=urgent, extended=extended)
-        row = _row(inquiry["id"], rule, inquiry["receive_time"], drill=inquiry["drill"])
-        return self._start(row | {"inquiry_id": inquiry["id"], "case_id": inquiry["case_id"]}, rule)
+        row = self._begin(inquiry["id"], rule, inquiry["receive_time"], drill=inquiry["drill"])
+        row["inquiry_id"], row["case_id"] = inquiry["id"], inquiry["case_id"]
+        return self.rows.add(row)
 
     def start_answer_again(self, inquiry: Fields) -> Fields:
         """The clock of an answered inquiry that waits anew, from now on."""
         rule = counting.answer_rule(self._rules.policy, urgent=inquiry["urgent"], extended=False)
         known = self.of_inquiry(inquiry)
-        row = _row(inquiry["id"], rule, self._tx.now_us, drill=inquiry["drill"])
+        row = self._begin(inquiry["id"], rule, self._tx.now_us, drill=inquiry["drill"])
         row |= {"inquiry_id": inquiry["id"], "case_id": inquiry["case_id"], "revision": known["revision"] + 1}
         self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
-        return self._start(known, rule)
+        return known
 
     def start_case(self, case: Fields) -> None:
         """The clocks of a case from its opening, by its grade; those that it has stay."""
-        for rule in counting.case_rules(self._rules.policy, GRADE_NAMES[case["grade"]]):
+        for rule in self._rules_of(case["grade"]):
             clock_id = f"{case['id']}-{rule.kind}"
             if self.rows.get(clock_id) is None:
-                row = _row(clock_id, rule, case["create_time"], drill=case["drill"])
-                self._start(row | {"case_id": case["id"]}, rule)
+                row = self._begin(clock_id, rule, case["create_time"], drill=case["drill"])
+                row["case_id"] = case["id"]
+                self.rows.add(row)
 
     def start_order(self, case: Fields, unit: str) -> None:
         """The clock of an order to the lead unit; a clock of an order to another unit is dropped."""
@@ -93,20 +101,29 @@ class Timekeeping:
         if known is not None and known["state"] == RUNNING:
             return
         rule = counting.acceptance_rule(self._rules.policy)
-        row = _row(clock_id, rule, self._tx.now_us, drill=case["drill"])
-        row |= {"case_id": case["id"], "unit_id": unit}
-        if known is not None:
-            row |= {"revision": known["revision"] + 1}
-            self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
-        self._start(row if known is None else known, rule)
-
-    def _start(self, row: Fields, rule: Rule) -> Fields:
-        if self.rows.get(row["id"]) is None:
+        row = self._begin(clock_id, rule, self._tx.now_us, drill=case["drill"], unit=unit)
+        row["case_id"] = case["id"]
+        if known is None:
             self.rows.add(row)
-        if row["drill"]:
-            self.rows.change(row, speed=self._rules.policy.drill_speed)
-        self._count(row, rule, promise=None)
-        return row
+        else:
+            row["revision"] = known["revision"] + 1
+            self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
+
+    def _begin(self, clock_id: str, rule: Rule, start: int, *, drill: bool, unit: str = "") -> Fields:
+        """The row of a clock that begins; those of a work that begin alike are counted once."""
+        alike = (rule.name, start, drill, unit)
+        row = self._begun.get(alike)
+        if row is None:
+            row = _row(rule, start, drill=drill, unit=unit, speed=self._rules.policy.drill_speed if drill else 1)
+            row |= self._counted(row, rule, promise=None)
+            self._begun[alike] = row
+        return {**row, "id": clock_id}
+
+    def _rules_of(self, grade: int) -> list[Rule]:
+        rules = self._case_rules.get(grade)
+        if rules is None:
+            rules = self._case_rules[grade] = counting.case_rules(self._rules.policy, GRADE_NAMES[grade])
+        return rules
 
     # Counting
 
@@ -125,7 +142,7 @@ class Timekeeping:
 
     def regrade(self, case: Fields) -> None:
         """Counts the clocks of a case anew by its grade, from the original start; no promise is moved later."""
-        rules = {KINDS[rule.kind]: rule for rule in counting.case_rules(self._rules.policy, GRADE_NAMES[case["grade"]])}
+        rules = {KINDS[rule.kind]: rule for rule in self._rules_of(case["grade"])}
         for clock in self.of_case(case["id"]):
             rule = rules.get(clock["kind"])
             if rule is not None and clock["state"] == RUNNING:
@@ -153,6 +170,9 @@ class Timekeeping:
             self.rows.change(clock, rule=rule.name)
 
     def _count(self, clock: Fields, rule: Rule, *, promise: int | None) -> None:
+        self.rows.change(clock, **self._counted(clock, rule, promise=promise))
+
+    def _counted(self, clock: Fields, rule: Rule, *, promise: int | None) -> Fields:
         calendar = self._rules.calendar_of(clock["unit_id"]) if clock["unit_id"] else self._rules.calendar
         time = counting.time_of(rule.kind, calendar, clock["start_time"], clock["speed"])
         counted = counting.ends(time, clock["start_time"], rule.amount(calendar), pauses_of(clock))
@@ -161,14 +181,13 @@ class Timekeeping:
         step = counting.next_step(
             self._rules.policy, rule.kind, time, clock["start_time"], deadline, Stage(clock["stage"])
         )
-        self.rows.change(
-            clock,
-            rule=rule.name,
-            deadline=deadline,
-            counted_time=counted,
-            next_time=step and step[1],
-            edition=self._rules.edition,
-        )
+        return {
+            "rule": rule.name,
+            "deadline": deadline,
+            "counted_time": counted,
+            "next_time": step and step[1],
+            "edition": self._rules.edition,
+        }
 
     def _put_off(self, clock: Fields, before: int) -> None:
         """Never earlier than before; and one that has more time than before begins with its steps anew."""
@@ -272,12 +291,12 @@ def pauses_of(clock: Any) -> list[Pause]:
     return [] if clock["pauses"] == "[]" else [(begin, end) for begin, end in json.loads(clock["pauses"])]
 
 
-def _row(clock_id: str, rule: Rule, start: int, *, drill: bool) -> Fields:
+def _row(rule: Rule, start: int, *, drill: bool, unit: str, speed: int) -> Fields:
     return {
-        "id": clock_id,
+        "id": "",
         "case_id": "",
         "inquiry_id": "",
-        "unit_id": "",
+        "unit_id": unit,
         "kind": KINDS[rule.kind],
         "state": RUNNING,
         "rule": rule.name,
@@ -285,7 +304,7 @@ def _row(clock_id: str, rule: Rule, start: int, *, drill: bool) -> Fields:
         "deadline": 0,
         "counted_time": 0,
         "pauses": "[]",
-        "speed": 1,
+        "speed": speed,
         "stage": 0,
         "stage_time": 0,
         "next_time": None,

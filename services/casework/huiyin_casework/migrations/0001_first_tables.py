@@ -217,14 +217,7 @@ def upgrade() -> None:
         sa.Column("merged_into", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
-    op.create_index(
-        "events_merged",
-        "events",
-        ["merged_into"],
-        unique=False,
-        sqlite_where=sa.text("merged_into <> ''"),
-        postgresql_where=sa.text("merged_into <> ''"),
-    )
+    op.create_index("events_merged", "events", ["merged_into"], unique=False)
     op.create_table(
         "feed",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),

@@ -75,17 +75,16 @@ class Following:
     # Events
 
     def _event(self, files: CaseFiles, kind: str, event: event_pb2.Event) -> None:
-        row = files.events.get(_id(event.name))
-        if row is None:
-            row = files.events.add(_event_row(event))
-            if _is_large(row) and not event.merged_into:
-                files.tell(files.open_case(row), "case.opened")
+        known = files.events.get(_id(event.name))
+        row = files.events.add(_event_row(event)) if known is None else known
         if row["merged_into"]:
             return
         if event.merged_into:
             self._merged(files, row, _id(event.merged_into))
-        else:
+        elif known is not None:
             self._changed(files, row, event)
+        elif _is_large(row):
+            files.tell(files.open_case(row), "case.opened")
 
     def _changed(self, files: CaseFiles, row: Fields, event: event_pb2.Event) -> None:
         """An event's grade, title, topic or place may be new."""
@@ -301,6 +300,7 @@ def _load(files: CaseFiles, told: Iterable[Told]) -> None:
     """Everything that the changes touch as a rule, in a handful of queries."""
     events: dict[str, None] = {}
     inquiries: list[str] = []
+    merged: list[str] = []
     for _, resource in told:
         if isinstance(resource, event_pb2.Membership):
             if resource.expects_answer:
@@ -314,8 +314,14 @@ def _load(files: CaseFiles, told: Iterable[Told]) -> None:
             events[_id(resource.name)] = None
             if resource.merged_into:
                 events[_id(resource.merged_into)] = None
+                merged.append(_id(resource.name))
     files.load_events(events)
+    # What was merged before into an event that is merged away now goes on with it.
+    files.events.load(files.tx.connection, EVENTS.c.merged_into, merged)
+    merging = [row["case_id"] for row in map(files.events.get, merged) if row is not None and row["case_id"]]
+    files.inquiries.load(files.tx.connection, INQUIRIES.c.case_id, merging)
     files.inquiries.load(files.tx.connection, INQUIRIES.c.id, inquiries)
+    files.clocks.load_of_cases(merging)
     # Those that were submitted to us have a clock before they come to a case.
     files.clocks.load(row["id"] for row in files.inquiries if not row["case_id"])
 
