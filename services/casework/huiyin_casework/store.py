@@ -123,7 +123,7 @@ CASES = Table(
         "create_time",
         "inquiry_count",
     ),
-    Index("cases_by_state", "state", "deadline"),
+    Index("cases_by_state", "state", "deadline", "id", "lead_unit"),
     Index("cases_by_topic", "topic", "assign_time"),
 )
 

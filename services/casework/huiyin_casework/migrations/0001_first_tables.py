@@ -115,7 +115,7 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
-    op.create_index("cases_by_state", "cases", ["state", "deadline"], unique=False)
+    op.create_index("cases_by_state", "cases", ["state", "deadline", "id", "lead_unit"], unique=False)
     op.create_index("cases_by_topic", "cases", ["topic", "assign_time"], unique=False)
     op.create_table(
         "changes",
