@@ -106,7 +106,7 @@ def posts_of(connection: Connection, event_id: str) -> list[Row[Any]]:
 def first_numbers(connection: Connection, event_ids: Sequence[str]) -> dict[str, int]:
     """The number of the first post of each of a few events."""
     query = select(POSTS.c.event_id, func.min(POSTS.c.number)).where(POSTS.c.event_id.in_(event_ids))
-    return dict(connection.execute(query.group_by(POSTS.c.event_id)).tuples().all())
+    return {row[0]: row[1] for row in connection.execute(query.group_by(POSTS.c.event_id))}
 
 
 def move_posts(tx: Tx, move: Move) -> list[Row[Any]]:
