@@ -163,6 +163,7 @@ class RegroupingMethods(EventMethods):
         subject, reach = current_principal().subject, within_reach(current_principal())
 
         def write(tx: Tx) -> regrouping_pb2.Regrouping:
+            regroupings.wait_for_turn(tx)
             row = _proposal(tx, reach, request.name)
             regroupings.resolve(tx, row.number, Standing.DISMISSED, author=subject, reason=reason)
             return tell_of(tx, row.number, "regrouping.resolved")
