@@ -24,6 +24,7 @@ STEPS = {
     "decide_objection": Step("decideObjection", "desk", ("decision", "note")),
     "accept": Step("accept", "officer"),
     "investigate": Step("investigate", "officer", ("note",)),
+    "note": Step("note", "officer", ("note",)),
     "draft": Step("draftReply", "officer", ("text",)),
     "review": Step("reviewReply", "reviewer", ("decision", "note")),
     "approve": Step("approveReply", "approver", ("decision", "note")),

@@ -12,7 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
-from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, unit_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, note_pb2, unit_pb2
 from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
@@ -87,6 +87,7 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
         "InvestigateCase",
         lambda work: case_pb2.InvestigateCaseRequest(name=work.case, note="阀门老化"),
     ),
+    Step.NOTE: ("NoteCase", lambda work: note_pb2.NoteCaseRequest(name=work.case, note="周五再看")),
     Step.ASK: ("AskAuthor", lambda work: message_pb2.AskAuthorRequest(name=work.inquiry, text="几号楼？")),
     Step.TELL: ("TellAuthor", lambda work: message_pb2.TellAuthorRequest(name=work.inquiry, text="已派人查看")),
     Step.CLOSE_QUESTION: ("CloseQuestion", lambda work: message_pb2.CloseQuestionRequest(name=work.inquiry)),

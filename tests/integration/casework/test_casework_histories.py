@@ -69,6 +69,7 @@ STEPS: dict[Step, Callable[[Handling], case_pb2.Case]] = {
     Step.UPHOLD_OBJECTION: lambda handling: handling.decide_objection(PASS, ""),
     Step.REFUSE_OBJECTION: lambda handling: handling.decide_objection(RETURN, "职责清单已列明"),
     Step.INVESTIGATE: lambda handling: handling.investigate("现场查看，管道破裂"),
+    Step.NOTE: lambda handling: handling.note("周五再看"),
     Step.DISMISS: lambda handling: handling.dismiss("无需办理"),
     Step.REOPEN: lambda handling: handling.reopen("复核未修好"),
     Step.EXTEND: lambda handling: handling.extend("需现场勘查"),

@@ -41,6 +41,7 @@ class Step(StrEnum):
     REFUSE_OBJECTION = "decide_objection.return"
     ACCEPT = "accept"
     INVESTIGATE = "investigate"
+    NOTE = "note"
     ASK = "ask"
     TELL = "tell"
     CLOSE_QUESTION = "close_question"
@@ -112,6 +113,7 @@ OFFICES: dict[Step, Office] = {
     Step.REFUSE_OBJECTION: Office("casework.objections.decide", ("desk",), False),
     Step.ACCEPT: Office("casework.cases.accept", ("officer",), True),
     Step.INVESTIGATE: Office("casework.cases.investigate", ("officer",), False),
+    Step.NOTE: Office("casework.cases.note", ("desk", "officer", "reviewer", "approver"), False),
     Step.ASK: Office("casework.messages.write", ("desk", "officer"), True),
     Step.TELL: Office("casework.messages.write", ("desk", "officer"), True),
     Step.CLOSE_QUESTION: Office("casework.messages.write", ("desk", "officer"), True),
@@ -175,6 +177,8 @@ TABLE: tuple[Transition, ...] = (
     Transition(State.OBJECTED, Step.UPHOLD_OBJECTION, State.REGISTERED),
     Transition(State.OBJECTED, Step.REFUSE_OBJECTION, State.ASSIGNED),
     Transition(State.ACCEPTED, Step.INVESTIGATE, State.ACCEPTED),
+    # Whoever deals with the case notes what the others are to know, until it is sealed.
+    *(Transition(state, Step.NOTE, state) for state in (*_BEFORE_PUBLISHING, State.PUBLISHED)),
     Transition(State.ACCEPTED, Step.DRAFT, State.DRAFTED),
     Transition(State.DRAFTED, Step.PASS_REVIEW, State.REVIEWED),
     Transition(State.DRAFTED, Step.RETURN_REVIEW, State.ACCEPTED),
@@ -382,9 +386,9 @@ def legal_steps(
 
 
 def roles_of(row: Transition) -> tuple[str, ...]:
-    """The roles that take a step; of those that a lead unit takes, the desk alone while there is no such unit."""
+    """The roles that take a step; of those that a unit takes, the desk alone while there is no such unit."""
     office = OFFICES[row.step]
-    alone = office.lead_only and row.source == State.REGISTERED
+    alone = row.source == State.REGISTERED and not office.by_author
     return tuple(role for role in office.roles if role == DESK or not alone)
 
 

@@ -34,6 +34,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.objection_refused": "{unit}的异议不成立，交办不变",
     "case.accepted": "{unit}签收",
     "case.investigated": "记录了核查情况",
+    "case.noted": "{unit}留了内部备注",
     "case.asked": "{unit}询问诉求人",
     "case.told": "{unit}告知诉求人",
     "case.author_wrote": "诉求人作了补充",

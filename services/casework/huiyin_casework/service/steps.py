@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from huiyin.casework.v1 import case_pb2
+from huiyin.casework.v1 import case_pb2, note_pb2
 from huiyin_chassis.identity import current_principal
 
 from huiyin_casework.handling import Handling
@@ -40,6 +40,10 @@ class StepMethods:
     async def InvestigateCase(self, request: case_pb2.InvestigateCaseRequest, context: Any) -> case_pb2.Case:
         """A unit of a case notes what it found."""
         return await self._step(request, "InvestigateCase", lambda case: case.investigate(request.note))
+
+    async def NoteCase(self, request: note_pb2.NoteCaseRequest, context: Any) -> case_pb2.Case:
+        """Somebody who deals with a case notes something for the others."""
+        return await self._step(request, "NoteCase", lambda case: case.note(request.note))
 
     async def DismissCase(self, request: case_pb2.DismissCaseRequest, context: Any) -> case_pb2.Case:
         """Seals a case in which nobody waits."""

@@ -26,6 +26,7 @@ KINDS: Final[Mapping[str, str]] = {
     "case.objection_upheld": "异议成立，待重新交办",
     "case.objection_refused": "异议不成立，请签收",
     "case.investigated": "已记录核查情况",
+    "case.noted": "新的内部备注",
     "case.asked": "已询问诉求人",
     "case.told": "已告知诉求人",
     "case.question_closed": "不再等待诉求人补充",
