@@ -35,7 +35,7 @@ from huiyin_gateway.changes import Hub, parse_position
 from huiyin_gateway.openapi import OPENAPI_PATH
 from huiyin_gateway.principals import Principals, SignedIn, principal_of
 from huiyin_gateway.problems import Headers, problem
-from huiyin_gateway.routes import Binding, Kind, Router
+from huiyin_gateway.routes import HTTP_BODY, Binding, Kind, Router
 
 log = structlog.get_logger(__name__)
 
@@ -57,6 +57,12 @@ _ALWAYS: Final = [
     (b"x-content-type-options", b"nosniff"),
     (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
     (b"referrer-policy", b"no-referrer"),
+]
+# A document brings its own styles; whatever else it brings, it runs nothing, fetches nothing and belongs to no origin.
+_WITH_DOCUMENT: Final = [
+    _ALWAYS[0],
+    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"),
+    _ALWAYS[2],
 ]
 _CORS_TOLD: Final = (b"access-control-expose-headers", b"ETag, Allow, Retry-After, X-Trace-Id")
 _CORS_ASKED: Final = [
@@ -296,6 +302,7 @@ class _Answer:
     def __init__(self, send: Send, *, head: bool, also: Headers) -> None:
         self._send = send
         self._also = also
+        self._always = _ALWAYS
         self.head = head
         self.status = 0
         self.trace = ""
@@ -303,10 +310,18 @@ class _Answer:
         """The method's name, for the metrics."""
 
     async def message(self, message: Message) -> None:
-        """A resource or a response as JSON."""
+        """A resource or a response as JSON; a document as it is."""
+        if message.DESCRIPTOR.full_name == HTTP_BODY:
+            await self._document(message)
+            return
         etag = getattr(message, "etag", "")
         headers = [*_JSON, (b"etag", f'"{etag}"'.encode())] if etag else _JSON
         await self.whole(200, headers, codec.to_json(message))
+
+    async def _document(self, body: Any) -> None:
+        kind = body.content_type or "application/octet-stream"
+        self._always = _WITH_DOCUMENT
+        await self.whole(200, [(b"content-type", kind.encode("latin-1")), (b"cache-control", b"no-store")], body.data)
 
     async def whole(self, status: int, headers: Headers, body: bytes) -> None:
         """An answer in one piece."""
@@ -317,7 +332,7 @@ class _Answer:
         """Status and headers."""
         self.status = status
         trace = (b"x-trace-id", self.trace.encode())
-        told = [*headers, *self._also, *_ALWAYS, trace]
+        told = [*headers, *self._also, *self._always, trace]
         await self._send({"type": "http.response.start", "status": status, "headers": told})
 
     async def piece(self, chunk: bytes) -> None:

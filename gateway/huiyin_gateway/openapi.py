@@ -11,7 +11,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from huiyin.type.v1 import options_pb2
 
 from huiyin_gateway.codec import dumps
-from huiyin_gateway.routes import Binding, Kind
+from huiyin_gateway.routes import HTTP_BODY, Binding, Kind
 
 Json = dict[str, Any]
 
@@ -139,13 +139,20 @@ def _operation(binding: Binding, schemas: dict[str, Json], names: set[str]) -> J
             "required": True,
             "content": {"application/json": {"schema": _message(descriptor, schemas)}},
         }
-    schema = _message(method.output_type, schemas)
-    kind = "text/event-stream" if binding.kind is Kind.STREAM else "application/json"
     operation["responses"] = {
-        "200": {"description": method.output_type.name, "content": {kind: {"schema": schema}}},
+        "200": {"description": method.output_type.name, "content": _content(binding, schemas)},
         "default": {"$ref": "#/components/responses/Problem"},
     }
     return operation
+
+
+def _content(binding: Binding, schemas: dict[str, Json]) -> Json:
+    """What a method answers with, by media type; of a document, which is sent as it is, there is no schema."""
+    method = binding.method
+    if method.output_type.full_name == HTTP_BODY:
+        return {method.GetOptions().Extensions[options_pb2.media_type] or "*/*": {}}
+    kind = "text/event-stream" if binding.kind is Kind.STREAM else "application/json"
+    return {kind: {"schema": _message(method.output_type, schemas)}}
 
 
 def _parameters(binding: Binding, schemas: dict[str, Json]) -> list[Json]:

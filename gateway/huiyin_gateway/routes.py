@@ -20,6 +20,8 @@ from huiyin_gateway.codec import message_class
 
 _VERBS: Final = ("get", "put", "post", "delete", "patch")
 _ECHO: Final = 200
+HTTP_BODY: Final = "google.api.HttpBody"
+"""What a method returns that answers with a document, which is sent as it is, under its own media type."""
 _PART = re.compile(r"\{(?P<field>[a-z_.]+)(?:=(?P<pattern>[^}]+))?\}|(?P<literal>[^/{}]+)")
 
 
