@@ -73,6 +73,30 @@ def inquiries_messages(
         print_lines(stepping.message_lines(messages) if messages else ["Nothing was said."])
 
 
+class ReadFor(StrEnum):
+    """What a contact is read for."""
+
+    ASK_BACK = "ask-back"
+    VERIFY_ON_SITE = "verify-on-site"
+    DELIVER_REPLY = "deliver-reply"
+    RETURN_VISIT = "return-visit"
+
+
+@app.command("contact")
+def inquiries_contact(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")],
+    purpose: Annotated[ReadFor, typer.Option("--for", help="What it is read for; the chain of the case keeps it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Opens the contact that the author of an inquiry left, for one step; each reading is an entry of the chain."""
+    body = {"purpose": f"CONTACT_PURPOSE_{purpose.name}"}
+    found = caller.gateway().post(f"/v1/{named(name, 'inquiries')}:readContact", body)
+    if as_json:
+        print_json(found)
+    else:
+        print_lines([found["contact"]])
+
+
 @app.command("grounds")
 def inquiries_grounds(as_json: AsJson = False) -> None:
     """Lists the grounds on which an inquiry may be refused, and those that tell whom to call."""

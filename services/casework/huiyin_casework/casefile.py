@@ -546,6 +546,7 @@ def new_inquiry(
         "admission": admission_pb2.Admission.OUTCOME_UNSPECIFIED,
         "admission_state": admission_pb2.Admission.STATE_UNSPECIFIED,
         "taken_by": "",
+        "has_contact": False,
         "revision": 0,
         **fields,
     }

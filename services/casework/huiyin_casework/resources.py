@@ -138,6 +138,7 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         admission=row["admission"],
         admission_state=row["admission_state"],
         taken_by=row["taken_by"],
+        has_contact=row["has_contact"],
     )
 
 

@@ -7,7 +7,7 @@ import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography.fernet import Fernet
+from cryptography.fernet import Fernet, InvalidToken
 
 from huiyin_casework.model import receipts
 
@@ -44,6 +44,13 @@ class Secrets:
     def seal(self, contact: str) -> bytes:
         """A contact, encrypted."""
         return self._contacts.encrypt(contact.encode())
+
+    def open(self, sealed: bytes) -> str | None:
+        """A contact that was sealed; None where it was sealed by a key that is not here."""
+        try:
+            return self._contacts.decrypt(sealed).decode()
+        except InvalidToken:
+            return None
 
 
 def _key(path: Path, fresh: bytes) -> bytes:

@@ -175,6 +175,8 @@ INQUIRIES = Table(
     Column("admission_state", Integer, nullable=False),
     # The account that took it down on the telephone or at the counter, "" for every other channel.
     _text("taken_by"),
+    # Whether a contact of its author is kept.
+    Column("has_contact", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),

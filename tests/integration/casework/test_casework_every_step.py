@@ -12,7 +12,15 @@ from typing import Any
 
 import grpc
 import pytest
-from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, note_pb2, unit_pb2
+from huiyin.casework.v1 import (
+    admission_pb2,
+    case_pb2,
+    contact_pb2,
+    inquiry_pb2,
+    message_pb2,
+    note_pb2,
+    unit_pb2,
+)
 from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
@@ -65,6 +73,10 @@ def _review(decision: case_pb2.Decision.ValueType) -> Callable[[Work], Any]:
     return lambda work: admission_pb2.ReviewRefusalRequest(name=work.inquiry, decision=decision, note="已核对")
 
 
+def _read(purpose: contact_pb2.ContactPurpose.ValueType) -> Callable[[Work], Any]:
+    return lambda work: contact_pb2.ReadContactRequest(name=work.inquiry, purpose=purpose)
+
+
 CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
     Step.ADMIT: ("AdmitInquiry", lambda work: admission_pb2.AdmitInquiryRequest(name=work.inquiry)),
     Step.REFUSE: ("RefuseInquiry", _refuse),
@@ -91,6 +103,10 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
     Step.ASK: ("AskAuthor", lambda work: message_pb2.AskAuthorRequest(name=work.inquiry, text="几号楼？")),
     Step.TELL: ("TellAuthor", lambda work: message_pb2.TellAuthorRequest(name=work.inquiry, text="已派人查看")),
     Step.CLOSE_QUESTION: ("CloseQuestion", lambda work: message_pb2.CloseQuestionRequest(name=work.inquiry)),
+    Step.CONTACT_TO_ASK: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_ASK_BACK)),
+    Step.CONTACT_TO_VERIFY: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_VERIFY_ON_SITE)),
+    Step.CONTACT_TO_DELIVER: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_DELIVER_REPLY)),
+    Step.CONTACT_TO_VISIT: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_RETURN_VISIT)),
     Step.WRITE: (
         "WriteByReceipt",
         lambda work: message_pb2.WriteByReceiptRequest(receipt=work.receipt, text="三号楼"),
@@ -139,6 +155,10 @@ OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.WITHD
     Step.PASS_REFUSAL,
     Step.RETURN_REFUSAL,
     Step.JOIN,
+    Step.CONTACT_TO_ASK,
+    Step.CONTACT_TO_VERIFY,
+    Step.CONTACT_TO_DELIVER,
+    Step.CONTACT_TO_VISIT,
 }
 """Steps that name an inquiry and find its case."""
 
@@ -160,7 +180,9 @@ async def _works(office: Office, count: int) -> Iterator[Work]:
     """So many cases that wait to be assigned, each with an inquiry that was submitted to us."""
     unit = unit_pb2.Unit(name="units/water", display_name="水务局")
     await office.call("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=[unit]), "admin")
-    receipts = {f"停水{number}": (await office.submit(f"停水{number}")).receipt for number in range(count + 1)}
+    receipts = {
+        f"停水{number}": (await office.submit(f"停水{number}", contact="老王")).receipt for number in range(count + 1)
+    }
     await office.sent()
     ids = {post.text: external_id for external_id, post in office.collector.posts.items()}
     told = []

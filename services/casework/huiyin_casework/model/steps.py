@@ -45,6 +45,10 @@ class Step(StrEnum):
     ASK = "ask"
     TELL = "tell"
     CLOSE_QUESTION = "close_question"
+    CONTACT_TO_ASK = "read_contact.ask_back"
+    CONTACT_TO_VERIFY = "read_contact.verify_on_site"
+    CONTACT_TO_DELIVER = "read_contact.deliver_reply"
+    CONTACT_TO_VISIT = "read_contact.return_visit"
     WRITE = "write"
     WITHDRAW = "withdraw"
     DRAFT = "draft"
@@ -117,6 +121,10 @@ OFFICES: dict[Step, Office] = {
     Step.ASK: Office("casework.messages.write", ("desk", "officer"), True),
     Step.TELL: Office("casework.messages.write", ("desk", "officer"), True),
     Step.CLOSE_QUESTION: Office("casework.messages.write", ("desk", "officer"), True),
+    Step.CONTACT_TO_ASK: Office("casework.contacts.read", ("desk", "officer"), True),
+    Step.CONTACT_TO_VERIFY: Office("casework.contacts.read", ("desk", "officer"), True),
+    Step.CONTACT_TO_DELIVER: Office("casework.contacts.read", ("desk", "officer"), True),
+    Step.CONTACT_TO_VISIT: Office("casework.contacts.read", ("desk", "officer"), True),
     Step.WRITE: Office("casework.receipts.write", (AUTHOR,), False, by_author=True),
     Step.WITHDRAW: Office("casework.receipts.withdraw", (AUTHOR,), False, by_author=True),
     Step.DRAFT: Office("casework.cases.draft", ("officer",), True),
@@ -199,8 +207,15 @@ TABLE: tuple[Transition, ...] = (
     *(
         Transition(state, step, state)
         for state in (State.REGISTERED, State.ACCEPTED, State.DRAFTED, State.REVIEWED, State.APPROVED)
-        for step in (Step.ASK, Step.TELL, Step.CLOSE_QUESTION)
+        for step in (Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.CONTACT_TO_ASK)
     ),
+    # A contact is opened for what the case stands at: to meet its author while a unit works, to tell the answer later.
+    *(
+        Transition(state, Step.CONTACT_TO_VERIFY, state)
+        for state in (State.ACCEPTED, State.DRAFTED, State.REVIEWED, State.APPROVED)
+    ),
+    Transition(State.PUBLISHED, Step.CONTACT_TO_DELIVER, State.PUBLISHED),
+    Transition(State.PUBLISHED, Step.CONTACT_TO_VISIT, State.PUBLISHED),
     # An author adds to an inquiry, or withdraws it, as long as it waits for its answer.
     *(Transition(state, step, state) for state in _BEFORE_PUBLISHING for step in (Step.WRITE, Step.WITHDRAW)),
     # Where every inquiry was refused, joined or withdrawn, nothing is left to answer.

@@ -38,6 +38,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.asked": "{unit}询问诉求人",
     "case.told": "{unit}告知诉求人",
     "case.author_wrote": "诉求人作了补充",
+    "case.contact_read": "为{purpose}查看了一件诉求的联系方式",
     "case.question_closed": "不再等待诉求人补充",
     "case.drafted": "起草答复（第{version}稿）",
     "case.paragraph_drafted": "为一件诉求写了专门的一段",
@@ -66,6 +67,12 @@ SENTENCES: Final[Mapping[str, str]] = {
 }
 """What is said of each step. Names in braces are of its details; a unit is called by its name."""
 
+_PURPOSES: Final = {
+    "ASK_BACK": "回问",
+    "VERIFY_ON_SITE": "现场核实",
+    "DELIVER_REPLY": "送达答复",
+    "RETURN_VISIT": "回访",
+}
 _GRADES: Final = {"ORDINARY": "一般", "LARGE": "较大", "SERIOUS": "重大", "ESPECIALLY_SERIOUS": "特别重大"}
 
 
@@ -92,4 +99,6 @@ def _word(key: str, value: Any, names: Names) -> str:
         return f"，{'、'.join(map(names, value))}协办" if value else ""
     if key == "satisfied":
         return "满意" if value else "不满意"
+    if key == "purpose":
+        return _PURPOSES.get(value, str(value))
     return _GRADES.get(value, value) if isinstance(value, str) else str(value)

@@ -13,6 +13,7 @@ from huiyin_casework.service.admission import AdmissionMethods
 from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
+from huiyin_casework.service.contacts import ContactMethods
 from huiyin_casework.service.dispatch import DispatchMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.messages import MessageMethods
@@ -30,6 +31,7 @@ class CaseworkServicer(
     AdmissionMethods,
     DispatchMethods,
     MessageMethods,
+    ContactMethods,
     CaseMethods,
     ReplyMethods,
     ClockMethods,

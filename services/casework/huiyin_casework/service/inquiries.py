@@ -156,6 +156,7 @@ class InquiryMethods:
                 receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
                 public_consent=masked.public_consent,
                 taken_by=taker,
+                has_contact=bool(contact.strip()),
             )
         )
         files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])

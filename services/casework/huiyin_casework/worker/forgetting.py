@@ -1,21 +1,23 @@
-"""Forgetting in time: contacts of sealed cases, purged texts, old changes and request ids."""
+"""Forgetting in time: contacts of sealed cases and withdrawn inquiries, purged texts, old changes and request ids."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import timedelta
 
 import structlog
+from huiyin.casework.v1 import inquiry_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.store import Tx
-from sqlalchemy import delete, select
+from sqlalchemy import Connection, delete, select
 
 from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import ANSWERS, CASES, CONTACTS, CaseworkStore, chunks
+from huiyin_casework.store import ANSWERS, CASES, CONTACTS, INQUIRIES, CaseworkStore, Fields, chunks
 from huiyin_casework.worker.following import Following
 
 log = structlog.get_logger(__name__)
@@ -64,6 +66,9 @@ class Forgetting:
         while batch := await self._store.write(self._destroy_contacts):
             contacts += batch
             self._unclean = True
+        while await self._store.read(_contacts_withdrawn):
+            await self._store.write(self._destroy_withdrawn)
+            self._unclean = True
         answers = await self._store.write(self._destroy_answers)
         changes = await self._feed.expire(clock.now() - self._feed_days)
         await self._store.sweep()
@@ -93,13 +98,47 @@ class Forgetting:
         files.cases.load(tx.connection, CASES.c.id, ids)
         for case_id in ids:
             case = files.case(case_id)
-            inquiries = [row["id"] for row in files.load_inquiries_of(case_id)]
-            count = sum(
-                tx.execute(delete(CONTACTS).where(CONTACTS.c.inquiry_id.in_(chunk))).rowcount
-                for chunk in chunks(inquiries)
-            )
+            count = _destroy(files, files.load_inquiries_of(case_id))
             if count:
                 files.record(case, "contacts.destroyed", SYSTEM, {"count": count})
             files.cases.change(case, contacts_destroyed=True)
         files.write()
         return len(ids)
+
+    def _destroy_withdrawn(self, tx: Tx) -> None:
+        """Destroys the contacts of inquiries that were withdrawn: nobody has a reason to call any more."""
+        files = CaseFiles(tx, self._rules)
+        inquiries = _contacts_withdrawn(tx.connection)
+        query = select(INQUIRIES.c.case_id, INQUIRIES.c.id).where(INQUIRIES.c.id.in_(inquiries))
+        by_case: dict[str, list[str]] = {}
+        for row in tx.execute(query):
+            by_case.setdefault(row.case_id, []).append(row.id)
+        # Cases are locked before their inquiries, as by every other work.
+        files.cases.load(tx.connection, CASES.c.id, filter(None, by_case))
+        files.inquiries.load(tx.connection, INQUIRIES.c.id, inquiries)
+        for case_id, ids in by_case.items():
+            count = _destroy(files, [files.inquiries.get(each) for each in ids])
+            if count and case_id:
+                files.record(files.case(case_id), "contacts.destroyed", SYSTEM, {"count": count})
+        files.write()
+
+
+def _contacts_withdrawn(connection: Connection) -> list[str]:
+    """Some inquiries that were withdrawn and whose contacts are kept."""
+    query = (
+        select(CONTACTS.c.inquiry_id)
+        .join(INQUIRIES, INQUIRIES.c.id == CONTACTS.c.inquiry_id)
+        .where(INQUIRIES.c.state == inquiry_pb2.Inquiry.STATE_WITHDRAWN)
+    )
+    return list(connection.execute(query.order_by(CONTACTS.c.inquiry_id).limit(_BATCH)).scalars())
+
+
+def _destroy(files: CaseFiles, inquiries: Iterable[Fields | None]) -> int:
+    """Destroys the contacts of inquiries; how many there were."""
+    left = [row for row in inquiries if row is not None and row["has_contact"]]
+    for chunk in chunks(row["id"] for row in left):
+        files.tx.execute(delete(CONTACTS).where(CONTACTS.c.inquiry_id.in_(chunk)))
+    for row in left:
+        files.inquiries.change(row, has_contact=False)
+        files.tell_inquiry(row, "inquiry.updated")
+    return len(left)
