@@ -43,7 +43,7 @@ from huiyin_casework.service import CaseworkServicer
 from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, MIGRATIONS, NO_DEADLINE, CaseworkStore
 from huiyin_casework.worker.following import Following, Told
-from huiyin_chassis import client, clock
+from huiyin_chassis import bulk, client, clock
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, ensure_keys, set_current_principal
@@ -89,8 +89,8 @@ _STEPS: list[tuple[str, str, Any, Callable[[Handling], object]]] = [
     ("desk", "PublishReply", case_pb2.PublishReplyRequest(), Handling.publish),
 ]
 
-Statement = tuple[str, Any, bool]
-"""SQL, its parameters, and whether they are a list."""
+Statement = tuple[str, Any]
+"""SQL and its parameters; a list of them makes it bulk."""
 
 
 def main() -> None:
@@ -204,11 +204,21 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
     works: list[list[Statement]] = []
     listening = False
 
-    def note(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+    def note(sql: str, parameters: Any) -> None:
         if listening and sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE"):
-            works[-1].append((sql, parameters, many))
+            works[-1].append((sql, parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    def heard(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool) -> None:
+        note(sql, parameters)
+
+    run = bulk.run
+
+    def noted(connection: Any, statement: str, parameters: Any = ()) -> None:
+        note(statement, parameters)
+        run(connection, statement, parameters)
+
+    event.listen(Engine, "before_cursor_execute", heard)
+    bulk.run = noted
     listening = True
     for case in cases:
         for role, _, _, take in _STEPS:
@@ -218,7 +228,8 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
                     Handling(tx, rules, _PEOPLE[role], f"cases/{case}", "")
                 )
             )
-    event.remove(Engine, "before_cursor_execute", note)
+    event.remove(Engine, "before_cursor_execute", heard)
+    bulk.run = run
     await store.close()
     return works
 
@@ -231,7 +242,7 @@ def _bare(url: str, works: list[list[Statement]]) -> _Pace:
         started, cpu = time.perf_counter(), time.process_time()
         for work in works:
             with connection.begin():
-                for sql, parameters, _ in work:
+                for sql, parameters in work:
                     connection.exec_driver_sql(sql, parameters)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     engine.dispose()

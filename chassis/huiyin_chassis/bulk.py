@@ -48,7 +48,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if rows:
         names = tuple(rows[0])
         statement = _insert(table, names, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, _values(rows, names))
+        run(connection, statement, _values(rows, names))
 
 
 def update_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str = "id") -> None:
@@ -56,17 +56,31 @@ def update_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if rows:
         names = (*(name for name in rows[0] if name != key), key)
         statement = _update(table, names, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, _values(rows, names))
+        run(connection, statement, _values(rows, names))
 
 
 def delete_many(connection: Connection, column: Column[Any], values: Sequence[object]) -> None:
     """Deletes the rows of a column's table in which it is one of the values."""
     if values:
         statement = _delete(column.table, column.name, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, (values[0],) if len(values) == 1 else [(value,) for value in values])
+        run(connection, statement, (values[0],) if len(values) == 1 else [(value,) for value in values])
 
 
-def _fetch(connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def run(connection: Connection, statement: str, parameters: Any = ()) -> None:
+    """Runs a statement that gives no rows; a list of parameters makes it bulk. Errors are the driver's own."""
+    cursor = connection.connection.cursor()
+    try:
+        if isinstance(parameters, list):
+            cursor.executemany(statement, parameters)
+        else:
+            cursor.execute(statement, parameters)
+    finally:
+        cursor.close()
+
+
+def _fetch(
+    connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
     """Rows as the driver gives them: to describe each result costs SQLAlchemy five times what the query does."""
     cursor = connection.connection.cursor()
     try:

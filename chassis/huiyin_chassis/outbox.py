@@ -15,7 +15,7 @@ import grpc
 import structlog
 from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, text, update
 
-from huiyin_chassis import clock
+from huiyin_chassis import bulk, clock
 from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.bulk import delete_many, fetch
 from huiyin_chassis.errors import DomainError, from_rpc_error
@@ -66,7 +66,7 @@ class OutboxWriter:
     def flush(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Writes rows in their order."""
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 9)
-        connection.exec_driver_sql(_INSERT.format(marks), rows)
+        bulk.run(connection, _INSERT.format(marks), rows)
 
 
 @dataclass(frozen=True, slots=True)
