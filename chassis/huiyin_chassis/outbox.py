@@ -33,6 +33,8 @@ _INSERT: Final = (
 PENDING: Final = "PENDING"
 FAILED: Final = "FAILED"
 
+_REST_SECONDS: Final = 0.03
+
 _OUTAGE: Final = frozenset(
     {
         grpc.StatusCode.UNAVAILABLE,
@@ -200,6 +202,8 @@ class Dispatcher:
                 log.warning("outbox.store_failed", method=method, reason=error.reason)
             if not rows:
                 await self._store.posted.wait(posted, wait)
+                # What others commit meanwhile goes with it: a look and a deletion cost as much for one row as for many.
+                await asyncio.sleep(_REST_SECONDS)
 
     def _due(self, connection: Connection, method: str) -> tuple[list[OutboxRow], float]:
         """The next rows to send, and if there are none the seconds until one may be."""
