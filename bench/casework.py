@@ -424,6 +424,7 @@ class _Town:
                 "place": chance.choice(self._places),
                 "lead_unit": unit if state > 1 else "",
                 "assisting_units": "[]",
+                "parts": "[]",
                 "suggested_unit": unit,
                 "inquiry_count": int(chance.paretovariate(1.5)),
                 "deadline": self._deadlines[number] if chance.random() < 0.9 else NO_DEADLINE,

@@ -99,6 +99,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.cases.object",
         "casework.cases.investigate",
         "casework.cases.note",
+        "casework.cases.contribute",
         "casework.inquiries.take",
         "casework.cases.draft",
         "casework.extensions.request",

@@ -12,6 +12,7 @@ from huiyin_cli.client import Json
 KINDS = {
     "KIND_ANSWER": "answer",
     "KIND_ACCEPTANCE": "acceptance of the order",
+    "KIND_CONTRIBUTION": "contribution of an assisting unit",
     "KIND_FIRST_INFORMATION": "first authoritative information",
     "KIND_BRIEFING": "briefing",
 }

@@ -25,6 +25,9 @@ STEPS = {
     "accept": Step("accept", "officer"),
     "investigate": Step("investigate", "officer", ("note",)),
     "note": Step("note", "officer", ("note",)),
+    "contribute": Step("contribute", "officer", ("unit", "note")),
+    "object_to_part": Step("objectToPart", "officer", ("unit", "rule", "reason")),
+    "decide_part_objection": Step("decidePartObjection", "desk", ("unit", "decision", "note")),
     "draft": Step("draftReply", "officer", ("text",)),
     "review": Step("reviewReply", "reviewer", ("decision", "note")),
     "approve": Step("approveReply", "approver", ("decision", "note")),
@@ -54,12 +57,22 @@ def body_of(name: str, given: Json) -> Json:
         takes = ", ".join(f"--{field}" for field in step.fields if field != "decision")
         raise Problem(f"{name} takes no --{needless[0]}; it takes {takes or 'no option'}.")
     body = {field: given[field] for field in ("note", "rule", "reason", "text") if given.get(field)}
-    if "unit" in step.fields:
+    if "assisting" not in step.fields and given.get("unit"):
+        body["unit"] = given["unit"]
+    if "assisting" in step.fields:
         body["leadUnit"] = given.get("unit", "")
         body["assistingUnits"] = given.get("assisting") or []
     if "decision" in step.fields:
         body["decision"] = "DECISION_RETURN" if given.get("decision") else "DECISION_PASS"
     return body
+
+
+def part_lines(parts: list[Json]) -> Iterator[str]:
+    """What each assisting unit is to contribute, a line each."""
+    for part in parts:
+        state = part["state"].removeprefix("STATE_").lower()
+        objected = "  (objected)" if part.get("objected") and state != "objected" else ""
+        yield f"  assists: {part['unit'].removeprefix('units/')}  {state}{objected}"
 
 
 def admission_line(admission: Json) -> str:

@@ -73,6 +73,7 @@ def cases_show(
         f"{case.get('inquiryCount', 0)} inquiries  answer by {local(case.get('deadline', '')) or '—'}  {unit_of(case)}",
         markup=False,
     )
+    print_lines(stepping.part_lines(case.get("parts", [])))
     for step in case.get("nextSteps", []):
         out.print(f"  next: {step['step']} ({', '.join(step.get('roles', []))})", markup=False)
     for inquiry in inquiries:
@@ -122,10 +123,10 @@ def cases_propose(
 def cases_step(
     name: Annotated[str, typer.Argument(help="cases/… as the list has it.")],
     step: Annotated[str, typer.Argument(help=", ".join(stepping.STEPS))],
-    unit: Annotated[str, typer.Option(help="assign: the lead unit.")] = "",
+    unit: Annotated[str, typer.Option(help="assign: the lead unit; steps of an assisting unit: which one.")] = "",
     assisting: Annotated[list[str] | None, typer.Option(help="assign: a unit that assists; may be repeated.")] = None,
-    rule: Annotated[str, typer.Option(help="object: the rule that it relies on.")] = "",
-    reason: Annotated[str, typer.Option(help="Why; object, reopen and extensions need it.")] = "",
+    rule: Annotated[str, typer.Option(help="objections: the rule that they rely on.")] = "",
+    reason: Annotated[str, typer.Option(help="Why; objections, reopen and extensions need it.")] = "",
     text: Annotated[str, typer.Option(help="draft: the answer.")] = "",
     note: Annotated[str, typer.Option(help="What goes with it; a return needs one.")] = "",
     back: Annotated[bool, typer.Option("--return", help="Decisions: send back or refuse. Default: pass.")] = False,

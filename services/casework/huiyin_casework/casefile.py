@@ -17,9 +17,9 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import bindparam, or_, select
 
 from huiyin_casework import resources
-from huiyin_casework.model import chain
+from huiyin_casework.model import chain, parts
 from huiyin_casework.model.clocks.counting import Owes, owes
-from huiyin_casework.model.clocks.policy import WALL_KINDS
+from huiyin_casework.model.clocks.policy import WALL_KINDS, Kind
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import SETTLED, state_named, state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
@@ -37,7 +37,7 @@ from huiyin_casework.store import (
     Fields,
     Rows,
 )
-from huiyin_casework.timekeeping import DROPPED, Timekeeping
+from huiyin_casework.timekeeping import DROPPED, KINDS, Timekeeping
 
 SYSTEM = "services/casework"
 """The actor of what follows from a change."""
@@ -215,13 +215,16 @@ class CaseFiles:
     def tell_clock(self, clock: Fields, kind: str) -> clock_pb2.Clock:
         """Adds a change of a clock to the feed; returns the clock as it is told."""
         case = self.case(clock["case_id"]) if clock["case_id"] else None
-        unit = self.awaited(case)
+        unit = self.awaited(case, clock)
         message = resources.clock(clock, case, unit=unit, supervising=self.supervisor(unit))
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
         return message
 
-    def awaited(self, case: Fields | None) -> str:
-        """The unit that a case waits for; of what no case holds yet, the desk."""
+    def awaited(self, case: Fields | None, clock: Fields) -> str:
+        """The unit that a clock of a case waits for; of what no case holds yet, the desk."""
+        if case is not None and clock["kind"] == KINDS[Kind.CONTRIBUTION]:
+            unit = str(clock["unit_id"])
+            return self.rules.desk if parts.waits_for_desk(parts.parse(case["parts"]), unit) else unit
         waits_for_lead = case is not None and owes(state_of(case)) == Owes.LEAD
         return str(case["lead_unit"]) if case is not None and waits_for_lead else self.rules.desk
 
@@ -255,6 +258,7 @@ class CaseFiles:
                 "place": event["place"],
                 "lead_unit": "",
                 "assisting_units": "[]",
+                "parts": "[]",
                 "suggested_unit": self.rules.suggested_unit(event["topic"], event["place"]),
                 "inquiry_count": 0,
                 "deadline": NO_DEADLINE,

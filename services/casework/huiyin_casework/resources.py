@@ -22,6 +22,7 @@ from huiyin.type.v1 import grade_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
 
+from huiyin_casework.model import parts
 from huiyin_casework.model.steps import Fact, State, legal_steps
 from huiyin_casework.model.story import Names, sentence
 from huiyin_casework.store import NO_DEADLINE
@@ -66,10 +67,19 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         objected=row["objected"],
         dissatisfied_count=row["dissatisfied_count"],
         open_refusal_count=row["open_refusal_count"],
+        parts=() if row["parts"] == "[]" else map(_part, parts.parse(row["parts"])),
     )
     if with_steps:
         message.next_steps.extend(_next_steps(state_of(row), facts_of(row)))
     return message
+
+
+def _part(part: parts.Part) -> case_pb2.Part:
+    return case_pb2.Part(
+        unit=f"units/{part.unit}",
+        state=case_pb2.Part.State.Value(f"STATE_{part.standing}"),
+        objected=bool(part.objector),
+    )
 
 
 @lru_cache(maxsize=512)
@@ -106,7 +116,8 @@ def facts_of(row: Fields) -> frozenset[Fact]:
         Fact.REFUSAL_OPEN: row["open_refusal_count"] > 0,
         Fact.NOTHING_WAITS: row["deadline"] == NO_DEADLINE,
     }
-    return frozenset(fact for fact, holds in true.items() if holds)
+    found = frozenset(fact for fact, holds in true.items() if holds)
+    return found if row["parts"] == "[]" else found | parts.facts(parts.parse(row["parts"]))
 
 
 def state_number(state: State) -> int:

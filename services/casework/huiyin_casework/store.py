@@ -75,6 +75,9 @@ CASES = Table(
     _text("lead_unit"),
     # JSON list of ids, as its assignments have them; kept here for whoever only shows the case.
     _text("assisting_units"),
+    # JSON list of [unit, standing, objector]: what each of them is to contribute. Of a unit that assists no longer it
+    # says that it objected.
+    _text("parts"),
     _text("suggested_unit"),
     Column("inquiry_count", BigInteger, nullable=False),
     # The earliest among its unanswered inquiries; the largest integer where there is none, so that it sorts last.
@@ -237,11 +240,12 @@ ADMISSIONS = Table(
 CLOCKS = Table(
     "clocks",
     METADATA,
-    # Of an answer's clock the inquiry's id; of an order's the case's and the unit's; else the case's and the kind.
+    # Of an answer's clock the inquiry's id; of an order's or a part's the case's and the unit's; else the case's and
+    # the kind.
     Column("id", Text, primary_key=True),
     _text("case_id"),
     _text("inquiry_id"),
-    # The unit that was given the order.
+    # The unit that was given the order, or a part of it.
     _text("unit_id"),
     Column("kind", Integer, nullable=False),
     Column("state", Integer, nullable=False),

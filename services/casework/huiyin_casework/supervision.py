@@ -39,10 +39,11 @@ def next_due(connection: Connection) -> int | None:
 def fire(tx: Tx, rules: Rules, ids: Sequence[str]) -> int:
     """Takes the next step of each clock that is due, and lets go on what stood still for too long; how many.
 
-    The clocks of one kind in a case that come to a step together are one entry of its chain and one change.
+    The clocks of one kind in a case that come to a step together are one entry of its chain and one change; those of
+    units each their own.
     """
     files, clocks = _open(tx, rules, ids)
-    groups: dict[tuple[str, str, Stage], list[Fields]] = {}
+    groups: dict[tuple[str, str, str, Stage], list[Fields]] = {}
     fired = 0
     for clock in clocks:
         if clock["next_time"] is None or clock["next_time"] > tx.now_us:
@@ -52,8 +53,9 @@ def fire(tx: Tx, rules: Rules, ids: Sequence[str]) -> int:
             resume(files, clock, SYSTEM)
         elif (stage := files.clocks.due_step(clock)) is not None:
             # What no case holds yet stands for itself.
-            groups.setdefault((clock["case_id"] or clock["id"], kind_of(clock), stage), []).append(clock)
-    for (_, kind, stage), together in groups.items():
+            owner = clock["case_id"] or clock["id"]
+            groups.setdefault((owner, clock["unit_id"], kind_of(clock), stage), []).append(clock)
+    for (_, _, kind, stage), together in groups.items():
         _take_step(files, kind, stage, together)
     files.write()
     return fired
@@ -66,7 +68,7 @@ def _take_step(files: CaseFiles, kind: str, stage: Stage, together: Sequence[Fie
         case = files.case(first["case_id"])
         details: dict[str, object] = {
             "clock": kind,
-            "unit": files.awaited(case),
+            "unit": files.awaited(case, first),
             "deadline": first["deadline"],
             "due": first["next_time"],
         }

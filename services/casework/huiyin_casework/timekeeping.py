@@ -27,6 +27,7 @@ DROPPED = clock_pb2.Clock.STATE_DROPPED
 KINDS: dict[Kind, clock_pb2.Clock.Kind.ValueType] = {
     Kind.ANSWER: clock_pb2.Clock.KIND_ANSWER,
     Kind.ACCEPTANCE: clock_pb2.Clock.KIND_ACCEPTANCE,
+    Kind.CONTRIBUTION: clock_pb2.Clock.KIND_CONTRIBUTION,
     Kind.FIRST_INFORMATION: clock_pb2.Clock.KIND_FIRST_INFORMATION,
     Kind.BRIEFING: clock_pb2.Clock.KIND_BRIEFING,
 }
@@ -97,10 +98,23 @@ class Timekeeping:
         for clock in self.of_case(case["id"]):
             if clock["kind"] == KINDS[Kind.ACCEPTANCE] and clock["id"] != clock_id:
                 self.end(clock, DROPPED)
+        self._start_of_unit(clock_id, counting.acceptance_rule(self._rules.policy), case, unit)
+
+    def start_part(self, case: Fields, unit: str) -> None:
+        """The clock of what an assisting unit is to contribute, unless it runs or stands still already."""
+        self.of_case(case["id"])
+        self._start_of_unit(part_clock(case["id"], unit), counting.contribution_rule(self._rules.policy), case, unit)
+
+    def of_part(self, case: Fields, unit: str) -> Fields:
+        """The clock of an assisting unit's part."""
+        row = self.rows.find(self._tx.connection, part_clock(case["id"], unit))
+        assert row is not None, f"units/{unit} assists in cases/{case['id']}, and every part has a clock"
+        return row
+
+    def _start_of_unit(self, clock_id: str, rule: Rule, case: Fields, unit: str) -> None:
         known = self.rows.get(clock_id)
-        if known is not None and known["state"] == RUNNING:
+        if known is not None and known["state"] in (RUNNING, PAUSED):
             return
-        rule = counting.acceptance_rule(self._rules.policy)
         row = self._begin(clock_id, rule, self._tx.now_us, drill=case["drill"], unit=unit)
         row["case_id"] = case["id"]
         if known is None:
@@ -279,6 +293,11 @@ class Timekeeping:
         for row in ended:
             self.end(row, state)
         return ended
+
+
+def part_clock(case_id: str, unit: str) -> str:
+    """The id of the clock of an assisting unit's part; no id of a unit holds the character between."""
+    return f"{case_id}_{unit}"
 
 
 def kind_of(clock: Fields) -> Kind:

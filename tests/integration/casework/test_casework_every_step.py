@@ -21,7 +21,7 @@ from huiyin.casework.v1 import (
     note_pb2,
     unit_pb2,
 )
-from huiyin_casework.model.steps import AUTHOR, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
+from huiyin_casework.model.steps import AUTHOR, DESK, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
 from tests.integration.casework.conftest import Office, Run, joined, merged, opened
@@ -33,7 +33,10 @@ PEOPLE: dict[str, Principal | str] = {
     "desk": Principal("accounts/desk", roles=("desk",), everywhere=True),
     AUTHOR: "public",
 }
+ASSISTING = {role: Principal(f"accounts/{role}", roles=(role,), units=("roads",)) for role in ROLES}
+"""The same roles in the unit that assists."""
 SECOND = Principal("accounts/second", roles=("officer",), units=("water",))
+SECOND_ASSISTING = Principal("accounts/second", roles=("officer",), units=("roads",))
 SECOND_DESK = Principal("accounts/second", roles=("desk",), everywhere=True)
 
 WAYS: dict[State, tuple[Step, ...]] = {
@@ -86,7 +89,9 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
     Step.DISMISS: ("DismissCase", lambda work: case_pb2.DismissCaseRequest(name=work.case, reason="无需办理")),
     Step.ASSIGN: (
         "AssignCase",
-        lambda work: case_pb2.AssignCaseRequest(name=work.case, lead_unit="units/water"),
+        lambda work: case_pb2.AssignCaseRequest(
+            name=work.case, lead_unit="units/water", assisting_units=["units/roads"]
+        ),
     ),
     Step.OBJECT: (
         "ObjectToCase",
@@ -100,6 +105,16 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
         lambda work: case_pb2.InvestigateCaseRequest(name=work.case, note="阀门老化"),
     ),
     Step.NOTE: ("NoteCase", lambda work: note_pb2.NoteCaseRequest(name=work.case, note="周五再看")),
+    Step.CONTRIBUTE: (
+        "ContributeToCase",
+        lambda work: case_pb2.ContributeToCaseRequest(name=work.case, note="路面未塌陷"),
+    ),
+    Step.OBJECT_TO_PART: (
+        "ObjectToPart",
+        lambda work: case_pb2.ObjectToPartRequest(name=work.case, rule="《公路法》第八条", reason="属镇村道路"),
+    ),
+    Step.UPHOLD_PART_OBJECTION: ("DecidePartObjection", _decide(case_pb2.DecidePartObjectionRequest, PASS)),
+    Step.REFUSE_PART_OBJECTION: ("DecidePartObjection", _decide(case_pb2.DecidePartObjectionRequest, RETURN)),
     Step.ASK: ("AskAuthor", lambda work: message_pb2.AskAuthorRequest(name=work.inquiry, text="几号楼？")),
     Step.TELL: ("TellAuthor", lambda work: message_pb2.TellAuthorRequest(name=work.inquiry, text="已派人查看")),
     Step.CLOSE_QUESTION: ("CloseQuestion", lambda work: message_pb2.CloseQuestionRequest(name=work.inquiry)),
@@ -144,6 +159,10 @@ MAKES_TRUE: dict[Fact, tuple[tuple[Step, Principal | str], ...]] = {
     Fact.DISSATISFIED: ((Step.FEEDBACK, "public"),),
     Fact.REFUSAL_OPEN: ((Step.REFUSE, SECOND_DESK),),
     Fact.NOTHING_WAITS: ((Step.WITHDRAW, "public"),),
+    # What is true of every case that was assigned here: a unit assists, and has not objected.
+    Fact.PART_OPEN: (),
+    Fact.PART_WAITS: (),
+    Fact.PART_OBJECTED: ((Step.OBJECT_TO_PART, SECOND_ASSISTING),),
 }
 """How a fact that a step needs comes true, by somebody else than who takes the step."""
 
@@ -178,8 +197,8 @@ def database_url(sqlite_url: str) -> str:
 
 async def _works(office: Office, count: int) -> Iterator[Work]:
     """So many cases that wait to be assigned, each with an inquiry that was submitted to us."""
-    unit = unit_pb2.Unit(name="units/water", display_name="水务局")
-    await office.call("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=[unit]), "admin")
+    units = [unit_pb2.Unit(name=f"units/{unit}", display_name=unit) for unit in ("water", "roads")]
+    await office.call("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=units), "admin")
     receipts = {
         f"停水{number}": (await office.submit(f"停水{number}", contact="老王")).receipt for number in range(count + 1)
     }
@@ -192,6 +211,11 @@ async def _works(office: Office, count: int) -> Iterator[Work]:
     by_event = {case.event.removeprefix("events/"): case.name for case in await office.cases()}
     other = by_event[f"停水{count}"]
     return iter([Work(by_event[text], f"inquiries/{ids[text]}", receipts[text], other) for text in receipts])
+
+
+def _who(step: Step, role: str) -> Principal | str:
+    """Somebody of a role in the unit that takes a step."""
+    return ASSISTING[role] if OFFICES[step].assisting_only else PEOPLE[role]
 
 
 async def _take(office: Office, work: Work, step: Step, who: Principal | str) -> Any:
@@ -224,7 +248,7 @@ def test_every_row_is_taken_by_its_roles_and_refused_to_the_others(run: Run) -> 
                 work = await _bring(office, next(works), row.source, row.step)
                 if role == roles_of(row)[0]:
                     await _refused_to_others(office, work, row)
-                await _take(office, work, row.step, PEOPLE[role])
+                await _take(office, work, row.step, _who(row.step, role))
                 assert await _state(office, work) == row.target, (row, role)
 
     run(test)
@@ -235,12 +259,24 @@ async def _refused_to_others(office: Office, work: Work, row: Transition) -> Non
     for role in HOLDERS:
         if role in roles_of(row) or OFFICES[row.step].by_author:
             continue  # what an author may do asks for the receipt alone
-        error = await office.refusal(method, request(work), PEOPLE[role])
+        error = await office.refusal(method, request(work), _who(row.step, role) if role != AUTHOR else "public")
         allowed = OFFICES[row.step].permission in ROLES.get(role, ())
         expected = grpc.StatusCode.NOT_FOUND if allowed else grpc.StatusCode.PERMISSION_DENIED
         if role == AUTHOR:
             expected = grpc.StatusCode.UNAUTHENTICATED
         assert error.code == expected, (row, role, error)
+    for reason, other in _of_another_unit(row):
+        error = await office.refusal(method, request(work), other)
+        assert (error.code, error.reason) == (grpc.StatusCode.PERMISSION_DENIED, reason), (row, other)
+
+
+def _of_another_unit(row: Transition) -> Iterator[tuple[str, Principal]]:
+    """The roles that take a step, in the unit of the case that does not."""
+    for role in set(roles_of(row)) - {DESK, AUTHOR}:
+        if OFFICES[row.step].lead_only:
+            yield "NOT_LEAD_UNIT", ASSISTING[role]
+        elif OFFICES[row.step].assisting_only:
+            yield "NOT_ASSISTING_UNIT", Principal(f"accounts/{role}", roles=(role,), units=("water",))
 
 
 def test_every_step_that_the_table_does_not_have_is_refused_with_those_that_it_has(run: Run) -> None:

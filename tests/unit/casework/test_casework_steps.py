@@ -11,11 +11,13 @@ from huiyin_casework.model.steps import (
     OFFICES,
     OPEN_STATES,
     TABLE,
+    UNDER_ORDER,
     AlreadyExtended,
     AlreadyObjected,
     AlreadyRequested,
     Fact,
     IllegalStep,
+    NobodyAssists,
     NobodyDissatisfied,
     NotRequested,
     SameAuthor,
@@ -153,6 +155,18 @@ def test_an_extension_is_asked_for_and_then_decided_on_by_another() -> None:
 
 def test_only_a_unit_at_work_asks_for_more_time() -> None:
     assert {row.source for row in TABLE if row.step == Step.REQUEST_EXTENSION} == OPEN_STATES - {State.REGISTERED}
+
+
+def test_an_assisting_unit_has_its_steps_exactly_while_a_unit_works_on_the_case() -> None:
+    steps = {step for step in Step if OFFICES[step].assisting_only} | {
+        Step.UPHOLD_PART_OBJECTION,
+        Step.REFUSE_PART_OBJECTION,
+    }
+    for step in steps:
+        assert {row.source for row in TABLE if row.step == step} == UNDER_ORDER
+    assert all(row.source == row.target for row in TABLE if row.step in steps)
+    with pytest.raises(NobodyAssists):
+        advance(State.ACCEPTED, Step.CONTRIBUTE, frozenset())
 
 
 def test_assisting_units_look_on_while_the_lead_works() -> None:

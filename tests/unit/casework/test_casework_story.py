@@ -25,6 +25,9 @@ def told(step: str, **details: object) -> str:
     [
         ("case.assigned", {"lead": "water", "assisting": ["roads"]}, "交办：水务局牵头，交通局协办"),
         ("case.assigned", {"lead": "water", "assisting": []}, "交办：水务局牵头"),
+        ("case.contributed", {"unit": "roads"}, "交通局提交协办意见"),
+        ("case.closed", {"entries": 9, "missing": ["roads", "water"]}, "办结封存，交通局、水务局未提交协办意见"),
+        ("case.closed", {"entries": 9}, "办结封存"),
         ("case.grade_rose", {"from": "ORDINARY", "to": "SERIOUS"}, "等级由一般升为重大"),
         ("case.published", {"reply": "r", "unit": "water", "inquiries": 3}, "以水务局名义发布答复，答复3件诉求"),
         ("case.feedback", {"inquiry": "i", "satisfied": False}, "诉求人评价：不满意"),

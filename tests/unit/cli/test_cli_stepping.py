@@ -10,6 +10,7 @@ from huiyin_cli.stepping import (
     contact_lines,
     ground_lines,
     message_lines,
+    part_lines,
     proposal_lines,
 )
 
@@ -19,6 +20,11 @@ def test_a_step_sends_the_fields_that_it_takes() -> None:
     assert assigned == {"note": "请牵头", "leadUnit": "units/water", "assistingUnits": ["units/roads"]}
     assert body_of("review", {"decision": True, "note": "请补充"}) == {"note": "请补充", "decision": "DECISION_RETURN"}
     assert body_of("decide_objection", {}) == {"decision": "DECISION_PASS"}
+    assert body_of("contribute", {"unit": "units/roads", "note": "路基完好"}) == {
+        "note": "路基完好",
+        "unit": "units/roads",
+    }
+    assert body_of("decide_part_objection", {}) == {"decision": "DECISION_PASS"}
     assert body_of("accept", {"unit": "", "decision": False}) == {}
 
 
@@ -29,6 +35,14 @@ def test_an_option_that_a_step_does_not_take_is_told_with_those_that_it_takes() 
         body_of("accept", {"text": "已收到"})
     with pytest.raises(Problem, match="finish is no step"):
         body_of("finish", {})
+
+
+def test_each_assisting_unit_has_a_line_that_says_how_its_part_stands() -> None:
+    parts = [
+        {"unit": "units/roads", "state": "STATE_WAITED", "objected": True},
+        {"unit": "units/power", "state": "STATE_OBJECTED", "objected": True},
+    ]
+    assert list(part_lines(parts)) == ["  assists: roads  waited  (objected)", "  assists: power  objected"]
 
 
 def test_messages_name_who_speaks_and_what_waits() -> None:

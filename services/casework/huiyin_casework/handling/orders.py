@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
@@ -12,6 +11,7 @@ from sqlalchemy import func, select
 
 from huiyin_casework import supervision
 from huiyin_casework.casefile import SYSTEM
+from huiyin_casework.handling.parts import lapse_parts, missing_parts, objection, order_parts, take_parts_back
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import SamePerson, State, Step, check_objector, check_requester
@@ -39,10 +39,10 @@ class OrderSteps(StepWork):
         delete_many(self._tx.connection, ASSIGNMENTS.c.case_id, [case_id])
         rows = [{"case_id": case_id, "unit_id": unit, "lead": unit == units[0]} for unit in units]
         insert_many(self._tx.connection, ASSIGNMENTS, rows)
-        self._files.cases.change(self._case, assisting_units=json.dumps(sorted(units[1:])))
         details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
         self._files.clocks.start_order(self._case, units[0])
+        order_parts(self._files, self._case, units[1:])
         self._hold()
         # The same unit does not object a second time; another one may.
         objected = self._case["objecting_unit"] == units[0]
@@ -64,12 +64,7 @@ class OrderSteps(StepWork):
 
     def object_to_order(self, rule: str, reason: str) -> case_pb2.Case:
         """The lead unit says that the order is not for it; the order's clock stands still until the desk decides."""
-        for field, value, remedy in (
-            ("rule", rule, "name the rule that the objection relies on"),
-            ("reason", reason, "say why the rule applies"),
-        ):
-            if not value.strip():
-                raise InvalidArgument(field, f"is empty; {remedy}", "REQUIRED")
+        note = objection(rule, reason)
         state = self._advance(Step.OBJECT)
         unit = self._case["lead_unit"]
         clock = self._order_clock()
@@ -80,7 +75,6 @@ class OrderSteps(StepWork):
                 "or ask the desk for another order",
             )
         supervision.pause_if_allowed(self._files, clock, self._actor)
-        note = f"{rule.strip()}\n{reason.strip()}"
         self._files.record_with_note(self._case, "case.objected", self._actor, {"unit": unit}, note)
         values = {"objected": True, "objector": self._actor, "objecting_unit": unit}
         return self._done(state, "case.objected", **values)
@@ -98,6 +92,7 @@ class OrderSteps(StepWork):
             case_id = self._case["id"]
             delete_many(self._tx.connection, ASSIGNMENTS.c.case_id, [case_id])
             self._files.clocks.end_kinds(case_id, [Kind.ACCEPTANCE], DROPPED)
+            take_parts_back(self._files, self._case)
             self._files.record_with_note(self._case, "case.objection_upheld", self._actor, details, note)
             self._hold()
             return self._done(state, "case.objection_upheld", lead_unit="", assign_time=0)
@@ -171,7 +166,7 @@ class OrderSteps(StepWork):
                 "who are not satisfied; complete them first (list /v1/tasks)",
                 tasks=str(count),
             )
-        details: dict[str, object] = {"entries": self._case["entry_count"] + 1}
+        details: dict[str, object] = {"entries": self._case["entry_count"] + 1, **missing_parts(self._case)}
         unmet = self._files.clocks.end_kinds(self._case["id"], Kind, DROPPED)
         if unmet:
             details["unmet"] = [clock["rule"] for clock in unmet]
@@ -185,8 +180,11 @@ class OrderSteps(StepWork):
             raise InvalidArgument("reason", "is empty; say why nothing is to be done", "REQUIRED")
         state = self._advance(Step.DISMISS)
         self._files.clocks.end_kinds(self._case["id"], Kind, DROPPED)
-        self._files.record_with_note(self._case, "case.dismissed", self._actor, {}, reason)
-        self._files.record(self._case, "case.closed", self._actor, {"entries": self._case["entry_count"] + 1})
+        lapse_parts(self._files, self._case)
+        missing = missing_parts(self._case)
+        self._files.record_with_note(self._case, "case.dismissed", self._actor, missing, reason)
+        closing: dict[str, object] = {"entries": self._case["entry_count"] + 1, **missing}
+        self._files.record(self._case, "case.closed", self._actor, closing)
         self._hold()
         return self._done(state, "case.closed", close_time=self._tx.now_us)
 

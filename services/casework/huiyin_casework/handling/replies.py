@@ -14,6 +14,7 @@ from huiyin_chassis.ids import derived_id
 from sqlalchemy import bindparam, func, select
 
 from huiyin_casework import examining, pastanswers
+from huiyin_casework.handling.parts import lapse_parts, missing_parts
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model import chain
 from huiyin_casework.model.checks import Finding, Severity, name_addressed
@@ -137,7 +138,9 @@ class ReplySteps(StepWork):
                     external_id=inquiry["external_id"],
                     reply_id=f"cases/{self._case['id']}/replies/{reply['id']}",
                 )
+        lapse_parts(self._files, self._case)
         details: dict[str, object] = {"reply": reply["id"], "unit": reply["unit"], "inquiries": answered}
+        details |= missing_parts(self._case)
         if public is not None:
             details["public"] = public["inquiry_id"] or "summary"
         self._files.record(self._case, "case.published", self._actor, details, text=reply["text"], salt=reply["salt"])

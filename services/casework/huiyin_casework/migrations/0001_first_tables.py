@@ -67,6 +67,7 @@ def upgrade() -> None:
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("lead_unit", sa.Text(), nullable=False),
         sa.Column("assisting_units", sa.Text(), nullable=False),
+        sa.Column("parts", sa.Text(), nullable=False),
         sa.Column("suggested_unit", sa.Text(), nullable=False),
         sa.Column("inquiry_count", sa.BigInteger(), nullable=False),
         sa.Column("deadline", sa.BigInteger(), nullable=False),

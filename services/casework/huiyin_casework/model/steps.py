@@ -42,6 +42,10 @@ class Step(StrEnum):
     ACCEPT = "accept"
     INVESTIGATE = "investigate"
     NOTE = "note"
+    CONTRIBUTE = "contribute"
+    OBJECT_TO_PART = "object_to_part"
+    UPHOLD_PART_OBJECTION = "decide_part_objection.pass"
+    REFUSE_PART_OBJECTION = "decide_part_objection.return"
     ASK = "ask"
     TELL = "tell"
     CLOSE_QUESTION = "close_question"
@@ -75,6 +79,9 @@ class Fact(StrEnum):
     DISSATISFIED = "an author is not satisfied"
     REFUSAL_OPEN = "a refusal waits for its review"
     NOTHING_WAITS = "no inquiry waits for an answer"
+    PART_OPEN = "a unit assists"
+    PART_WAITS = "a unit that never objected to its part is to contribute"
+    PART_OBJECTED = "an assisting unit's objection waits"
 
 
 @dataclass(frozen=True)
@@ -94,6 +101,8 @@ class Office:
     roles: tuple[str, ...]
     lead_only: bool
     """True when only the lead unit (or the desk) takes this step; assisting units look on."""
+    assisting_only: bool = False
+    """True when only an assisting unit (or the desk) takes this step, for its own part of the order."""
     by_author: bool = False
     """True when the author of an inquiry takes this step, with the receipt and without an account."""
 
@@ -118,6 +127,10 @@ OFFICES: dict[Step, Office] = {
     Step.ACCEPT: Office("casework.cases.accept", ("officer",), True),
     Step.INVESTIGATE: Office("casework.cases.investigate", ("officer",), False),
     Step.NOTE: Office("casework.cases.note", ("desk", "officer", "reviewer", "approver"), False),
+    Step.CONTRIBUTE: Office("casework.cases.contribute", ("officer",), False, assisting_only=True),
+    Step.OBJECT_TO_PART: Office("casework.cases.object", ("officer",), False, assisting_only=True),
+    Step.UPHOLD_PART_OBJECTION: Office("casework.objections.decide", ("desk",), False),
+    Step.REFUSE_PART_OBJECTION: Office("casework.objections.decide", ("desk",), False),
     Step.ASK: Office("casework.messages.write", ("desk", "officer"), True),
     Step.TELL: Office("casework.messages.write", ("desk", "officer"), True),
     Step.CLOSE_QUESTION: Office("casework.messages.write", ("desk", "officer"), True),
@@ -149,6 +162,10 @@ NEEDS: dict[Step, Fact] = {
     Step.PASS_REFUSAL: Fact.REFUSAL_OPEN,
     Step.RETURN_REFUSAL: Fact.REFUSAL_OPEN,
     Step.DISMISS: Fact.NOTHING_WAITS,
+    Step.CONTRIBUTE: Fact.PART_OPEN,
+    Step.OBJECT_TO_PART: Fact.PART_WAITS,
+    Step.UPHOLD_PART_OBJECTION: Fact.PART_OBJECTED,
+    Step.REFUSE_PART_OBJECTION: Fact.PART_OBJECTED,
 }
 """What has to be true for a step."""
 
@@ -225,6 +242,13 @@ TABLE: tuple[Transition, ...] = (
         Transition(state, step, state)
         for state in _BEFORE_PUBLISHING[1:]
         for step in (Step.REQUEST_EXTENSION, Step.GRANT_EXTENSION, Step.REFUSE_EXTENSION)
+    ),
+    # However far the lead unit has come, an assisting one contributes or objects to its own part. Where that part
+    # stands then, model.parts says.
+    *(
+        Transition(state, step, state)
+        for state in _BEFORE_PUBLISHING[1:]
+        for step in (Step.CONTRIBUTE, Step.OBJECT_TO_PART, Step.UPHOLD_PART_OBJECTION, Step.REFUSE_PART_OBJECTION)
     ),
 )
 
@@ -323,11 +347,35 @@ class InquiryWaits(NotNow):
     sentence = "An inquiry of this case waits for its answer: assign the case, or refuse or join what it holds."
 
 
+class NobodyAssists(NotNow):
+    """There is nothing to contribute to."""
+
+    reason = "NOBODY_ASSISTS"
+    sentence = "No unit assists in this case that could contribute; the desk orders units to assist as it assigns."
+
+
+class NoPartWaits(NotNow):
+    """There is nothing to object to."""
+
+    reason = "NO_PART_WAITS"
+    sentence = "A unit objects to its part once, and before it has contributed; there is no such part here."
+
+
+class NoPartObjection(NotNow):
+    """There is nothing to decide on."""
+
+    reason = "NO_PART_OBJECTION"
+    sentence = "No objection of an assisting unit waits to be decided on."
+
+
 _MISSING: dict[Fact, type[NotNow]] = {
     Fact.EXTENSION_REQUESTED: NotRequested,
     Fact.DISSATISFIED: NobodyDissatisfied,
     Fact.REFUSAL_OPEN: NoRefusal,
     Fact.NOTHING_WAITS: InquiryWaits,
+    Fact.PART_OPEN: NobodyAssists,
+    Fact.PART_WAITS: NoPartWaits,
+    Fact.PART_OBJECTED: NoPartObjection,
 }
 _BARRING: dict[Fact, type[NotNow]] = {
     Fact.EXTENDED: AlreadyExtended,

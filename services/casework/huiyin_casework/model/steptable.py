@@ -21,8 +21,10 @@ def lines() -> list[str]:
 
 
 def _by(step: Step, roles: tuple[str, ...]) -> str:
-    of_lead = OFFICES[step].lead_only and set(roles) != {"desk"}
-    return ", ".join(roles) + (" of the lead unit" if of_lead else "")
+    office, named = OFFICES[step], ", ".join(roles)
+    if office.assisting_only:
+        return f"{named} of an assisting unit"
+    return f"{named} of the lead unit" if office.lead_only and set(roles) != {"desk"} else named
 
 
 def _only_if(step: Step) -> str:

@@ -35,6 +35,10 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.accepted": "{unit}签收",
     "case.investigated": "记录了核查情况",
     "case.noted": "{unit}留了内部备注",
+    "case.contributed": "{unit}提交协办意见",
+    "case.part_objected": "{unit}对协办提出异议",
+    "case.part_objection_upheld": "{unit}的异议成立，不再协办",
+    "case.part_objection_refused": "{unit}的异议不成立，仍须协办",
     "case.asked": "{unit}询问诉求人",
     "case.told": "{unit}告知诉求人",
     "case.author_wrote": "诉求人作了补充",
@@ -45,15 +49,15 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.reviewed": "答复通过审核",
     "case.returned": "答复退回修改",
     "case.approved": "答复获得批准",
-    "case.published": "以{unit}名义发布答复，答复{inquiries}件诉求",
+    "case.published": "以{unit}名义发布答复，答复{inquiries}件诉求{missing}",
     "case.summary_published": "公开了答复和诉求摘要",
     "case.feedback": "诉求人评价：{satisfied}",
     "case.reopened": "重新办理",
     "case.extension_requested": "{unit}申请延期",
     "case.extension_refused": "延期未获同意",
     "case.extended": "延期，涉及{inquiries}件诉求",
-    "case.dismissed": "没有待答复的诉求，不再办理",
-    "case.closed": "办结封存",
+    "case.dismissed": "没有待答复的诉求，不再办理{missing}",
+    "case.closed": "办结封存{missing}",
     "case.reminded": "催办{unit}",
     "case.supervised": "督办{unit}",
     "case.circulated": "通报{unit}",
@@ -97,6 +101,8 @@ def _word(key: str, value: Any, names: Names) -> str:
         return names(value)
     if key == "assisting":
         return f"，{'、'.join(map(names, value))}协办" if value else ""
+    if key == "missing":
+        return f"，{'、'.join(map(names, value))}未提交协办意见"
     if key == "satisfied":
         return "满意" if value else "不满意"
     if key == "purpose":

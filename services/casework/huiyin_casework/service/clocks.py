@@ -28,6 +28,7 @@ from sqlalchemy import Connection, RowMapping, Select, func, select
 
 from huiyin_casework import resources, store
 from huiyin_casework.casefile import CaseFiles
+from huiyin_casework.model import parts
 from huiyin_casework.model.clocks import counting
 from huiyin_casework.model.clocks.calendar import Basis, WorkingCalendar
 from huiyin_casework.model.clocks.counting import Owes, Rule, owes
@@ -36,7 +37,7 @@ from huiyin_casework.model.clocks.policy import WALL_KINDS
 from huiyin_casework.resources import state_of, time
 from huiyin_casework.rules import Rules, compiled, desk_of, office_calendar
 from huiyin_casework.service.scope import reach, scope, visible_case
-from huiyin_casework.store import CASES, CLOCKS, CaseworkStore
+from huiyin_casework.store import CASES, CLOCKS, CaseworkStore, Fields
 from huiyin_casework.timekeeping import MET, PAUSED, RUNNING, kind_of, pauses_of
 
 _MOST_EXPLAINED = 50
@@ -57,7 +58,14 @@ _BASES = {
     Basis.CALENDAR: clock_pb2.ClockExplanation.Stretch.BASIS_CALENDAR,
     Basis.WEEKDAY: clock_pb2.ClockExplanation.Stretch.BASIS_WEEKDAY,
 }
-_OF_CASE = (CASES.c.state.label("case_state"), CASES.c.lead_unit, CASES.c.title, CASES.c.grade, CASES.c.topic)
+_OF_CASE = (
+    CASES.c.state.label("case_state"),
+    CASES.c.lead_unit,
+    CASES.c.parts,
+    CASES.c.title,
+    CASES.c.grade,
+    CASES.c.topic,
+)
 
 
 class ClockMethods:
@@ -136,7 +144,7 @@ class ClockMethods:
                 raise NotFound(request.name)
             files = CaseFiles(tx, self._rules)
             if kind_of(dict(seen)) not in WALL_KINDS:
-                text = f"{request.name} is met by a step of its case: accept it, or publish the answer"
+                text = f"{request.name} is met by a step of its case: accept it, contribute, or publish the answer"
                 raise FailedPrecondition("CLOCK_MET_BY_STEP", text)
             case = files.case(seen["case_id"])
             files.clocks.load([clock_id])
@@ -166,11 +174,16 @@ class _Offices:
     def clock(self, row: RowMapping) -> clock_pb2.Clock:
         """The clock of a row that holds some of its case."""
         case = {"state": row["case_state"], "title": row["title"], "grade": row["grade"], "topic": row["topic"]}
-        waits_for_lead = row["case_id"] and owes(state_of(case)) == Owes.LEAD
-        unit = row["lead_unit"] if waits_for_lead else self._desk
+        unit = self._awaited(row, case)
         above = self.by_id[unit].parent if unit in self.by_id else ""
         supervising = above or (self._desk if unit != self._desk else "")
         return resources.clock(row, case if row["case_id"] else None, unit=unit, supervising=supervising)
+
+    def _awaited(self, row: RowMapping, case: Fields) -> str:
+        if row["kind"] == clock_pb2.Clock.KIND_CONTRIBUTION:
+            unit = str(row["unit_id"])
+            return self._desk if parts.waits_for_desk(parts.parse(row["parts"]), unit) else unit
+        return str(row["lead_unit"]) if row["case_id"] and owes(state_of(case)) == Owes.LEAD else self._desk
 
 
 class _Explainer:

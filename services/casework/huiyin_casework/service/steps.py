@@ -37,6 +37,24 @@ class StepMethods:
             request, "DecideObjection", lambda case: case.decide_objection(request.decision, request.note)
         )
 
+    async def ContributeToCase(self, request: case_pb2.ContributeToCaseRequest, context: Any) -> case_pb2.Case:
+        """An assisting unit says what it found."""
+        return await self._step(request, "ContributeToCase", lambda case: case.contribute(request.unit, request.note))
+
+    async def ObjectToPart(self, request: case_pb2.ObjectToPartRequest, context: Any) -> case_pb2.Case:
+        """An assisting unit objects to its part of the order."""
+        return await self._step(
+            request, "ObjectToPart", lambda case: case.object_to_part(request.unit, request.rule, request.reason)
+        )
+
+    async def DecidePartObjection(self, request: case_pb2.DecidePartObjectionRequest, context: Any) -> case_pb2.Case:
+        """The desk releases an assisting unit, or lets its part stand."""
+        return await self._step(
+            request,
+            "DecidePartObjection",
+            lambda case: case.decide_part_objection(request.unit, request.decision, request.note),
+        )
+
     async def InvestigateCase(self, request: case_pb2.InvestigateCaseRequest, context: Any) -> case_pb2.Case:
         """A unit of a case notes what it found."""
         return await self._step(request, "InvestigateCase", lambda case: case.investigate(request.note))

@@ -65,6 +65,11 @@ def acceptance_rule(policy: ClockPolicy) -> Rule:
     return Rule("acceptance", Kind.ACCEPTANCE, policy.acceptance_working_days)
 
 
+def contribution_rule(policy: ClockPolicy) -> Rule:
+    """Of the clock of an assisting unit's part."""
+    return Rule("contribution", Kind.CONTRIBUTION, policy.contribution_working_days)
+
+
 def case_rules(policy: ClockPolicy, grade: str) -> list[Rule]:
     """Of the clocks that a case of this grade has."""
     return [
@@ -84,6 +89,8 @@ def rule_named(policy: ClockPolicy, name: str) -> Rule | None:
         return answer_rule(policy, urgent=part == "urgent", extended=part == "extended")
     if kind == Kind.ACCEPTANCE:
         return acceptance_rule(policy)
+    if kind == Kind.CONTRIBUTION:
+        return contribution_rule(policy)
     return next((rule for rule in case_rules(policy, part) if rule.kind == kind), None)
 
 

@@ -31,6 +31,8 @@ class Kind(StrEnum):
     """An inquiry's answer; working time."""
     ACCEPTANCE = "acceptance"
     """That the unit which was given an order takes it up; working time of that unit."""
+    CONTRIBUTION = "contribution"
+    """What an assisting unit is to contribute; working time of that unit."""
     FIRST_INFORMATION = "first_information"
     """The first authoritative information on an event; wall clock."""
     BRIEFING = "briefing"
@@ -62,6 +64,7 @@ def _steps() -> dict[Kind, Steps]:
     return {
         Kind.ANSWER: Steps(7, 0, 7),
         Kind.ACCEPTANCE: Steps(1, 0, 3.5),
+        Kind.CONTRIBUTION: Steps(3.5, 0, 7),
         Kind.FIRST_INFORMATION: Steps(1, 0, 5),
         Kind.BRIEFING: Steps(4, 0, 24),
     }
@@ -75,6 +78,7 @@ class ClockPolicy:
     urgent_working_days: float = 2
     extended_working_days: float = 5
     acceptance_working_days: float = 0.5
+    contribution_working_days: float = 2
     urgent_from: str = "SERIOUS"
     """The least grade of an event that makes its inquiries urgent."""
     first_information_hours: Mapping[str, float] = field(
@@ -114,6 +118,7 @@ _DAYS_FIELDS = (
     "urgent_working_days",
     "extended_working_days",
     "acceptance_working_days",
+    "contribution_working_days",
     "pause_working_days",
 )
 _COUNT_FIELDS = {"feedback_calendar_days": (1, _MOST_DAYS), "pauses": (0, 100), "drill_speed": (1, 10_000)}
