@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-scale bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -57,6 +57,9 @@ bench-events: setup ## how well and how fast posts are joined to events; EVAL_DA
 
 bench-forecast: setup ## back-test of the forecast of 24 hours; EVAL_DATA= as above
 	@$(BIN)/python -m bench.forecast
+
+bench-gateway: setup ## requests a second beside a bare Starlette handler, and the stream to CLIENTS=1000
+	@$(BIN)/python -m bench.gateway
 
 bench-scale: setup ## what a post costs among 1,000, 10,000 and 100,000 live events
 	@$(BIN)/python -m bench.scale

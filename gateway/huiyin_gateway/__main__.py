@@ -34,6 +34,7 @@ from huiyin_gateway.accounts import OwnMethods, bootstrap
 from huiyin_gateway.app import Gateway
 from huiyin_gateway.changes import Hub, Watch
 from huiyin_gateway.config import GatewaySettings
+from huiyin_gateway.connection import LIMITS, Limits
 from huiyin_gateway.openapi import document
 from huiyin_gateway.principals import Principals
 from huiyin_gateway.routes import Router, bindings_of
@@ -56,7 +57,7 @@ async def serve(settings: GatewaySettings) -> None:
 
 
 @asynccontextmanager
-async def assembled(settings: GatewaySettings) -> AsyncIterator[GatewayServer]:
+async def assembled(settings: GatewaySettings, limits: Limits = LIMITS) -> AsyncIterator[GatewayServer]:
     """The gateway on its store and its channels to the services, bound to its port and about to serve."""
     async with AsyncExitStack() as stack:
         store = GatewayStore(settings.database_url)
@@ -80,7 +81,7 @@ async def assembled(settings: GatewaySettings) -> AsyncIterator[GatewayServer]:
             largest_upload=settings.largest_upload,
             cors_origins=[origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()],
         )
-        server = GatewayServer(app, settings, hub)
+        server = GatewayServer(app, settings, hub, limits)
         if settings.metrics_port:
             observed = await serve_observation(settings.host, settings.metrics_port, lambda: server.ready)
             stack.callback(observed.close)

@@ -1,11 +1,11 @@
-"""The ASGI application: routes requests to methods, and answers with JSON, server-sent events or problem documents."""
+"""The application: routes requests to methods, and answers with JSON, server-sent events or problem documents."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -32,38 +32,36 @@ from huiyin_gateway import codec
 from huiyin_gateway.accounts import Handler
 from huiyin_gateway.audience import Selection
 from huiyin_gateway.changes import Hub, parse_position
+from huiyin_gateway.connection import Exchange, Gone, head_of
 from huiyin_gateway.openapi import OPENAPI_PATH
 from huiyin_gateway.principals import Principals, SignedIn, principal_of
-from huiyin_gateway.problems import Headers, problem
+from huiyin_gateway.problems import problem
 from huiyin_gateway.routes import HTTP_BODY, Binding, Kind, Router
 
 log = structlog.get_logger(__name__)
 
-Scope = dict[str, Any]
-Receive = Callable[[], Awaitable[dict[str, Any]]]
-Send = Callable[[dict[str, Any]], Awaitable[None]]
-
 _LARGEST_BODY: Final = 8 * 1024 * 1024
+_SLOW: Final = 1.0
+"""Seconds from which on an answer is told in the log, though nothing was wrong."""
 _OPENAPI_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _PIECE: Final = 256 * 1024
 _MOST_PARAMETERS: Final = 200
-_JSON: Final = [(b"content-type", b"application/json"), (b"cache-control", b"no-store")]
-_EVENT_STREAM: Final = [
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),
-]
-_ALWAYS: Final = [
-    (b"x-content-type-options", b"nosniff"),
-    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
-    (b"referrer-policy", b"no-referrer"),
-]
+_SAFE: Final = head_of(
+    [
+        (b"x-content-type-options", b"nosniff"),
+        (b"referrer-policy", b"no-referrer"),
+        (b"cross-origin-resource-policy", b"same-origin"),
+    ]
+)
+_ALWAYS: Final = _SAFE + head_of([(b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'")])
 # A document brings its own styles; whatever else it brings, it runs nothing, fetches nothing and belongs to no origin.
-_WITH_DOCUMENT: Final = [
-    _ALWAYS[0],
-    (b"content-security-policy", b"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"),
-    _ALWAYS[2],
-]
+_OF_DOCUMENTS: Final = b"default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'"
+_WITH_DOCUMENT: Final = _SAFE + head_of([(b"content-security-policy", _OF_DOCUMENTS)])
+_MEDIA_TYPE: Final = re.compile(r"[\w.+-]+/[\w.+-]+(; ?[\w-]+=[\w.+-]+)*", re.ASCII)
+_JSON: Final = head_of([(b"content-type", b"application/json"), (b"cache-control", b"no-store")])
+_EVENT_STREAM: Final = head_of(
+    [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
+)
 _CORS_TOLD: Final = (b"access-control-expose-headers", b"ETag, Allow, Retry-After, X-Trace-Id")
 _CORS_ASKED: Final = [
     (b"access-control-allow-headers", b"Authorization, Content-Type, If-Match, Last-Event-ID, traceparent"),
@@ -93,6 +91,7 @@ class Gateway:
         self._openapi = openapi
         self._largest_upload = largest_upload
         self._cors_origins = frozenset(cors_origins)
+        self._observed: dict[tuple[str, int], Any] = {}
         self._calls: dict[str, Any] = {}
         for binding in router.bindings:
             if binding.part != "gateway":
@@ -107,94 +106,91 @@ class Gateway:
                     response_deserializer=binding.response_type.FromString,
                 )
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection's request."""
-        if scope["type"] == "http":
-            await self._http(scope, receive, send)
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def serve(self, exchange: Exchange) -> None:
+        """Answers one request."""
         started = time.perf_counter()
-        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        answer = _Answer(send, head=scope["method"] == "HEAD", also=self._cors(headers.get("origin", "")))
+        headers = exchange.headers
         with telemetry.span("http", headers.get(telemetry.TRACEPARENT, "")) as trace:
-            answer.trace = trace
+            answer = _Answer(exchange, trace, self._cors(headers.get("origin", "")) if self._cors_origins else b"")
             try:
-                await self._serve(scope, headers, receive, answer)
+                if exchange.fault is not None:
+                    raise exchange.fault
+                await self._serve(exchange, answer)
             except DomainError as error:
-                await self._refuse(answer, error, headers)
+                answer.refuse(error)
             except grpc.RpcError as error:
-                await self._refuse(answer, from_rpc_error(error), headers)
-            except _Gone:
+                answer.refuse(from_rpc_error(error))
+            except Gone:
                 pass
             except Exception:
-                log.exception("http.failed", path=scope["path"], trace=trace)
-                await self._refuse(answer, internal(trace), headers)
+                log.exception("http.failed", path=exchange.path, trace=trace)
+                answer.refuse(internal(trace))
             seconds = time.perf_counter() - started
-            telemetry.RPC_SECONDS.labels(answer.method, str(answer.status)).observe(seconds)
+            self._count(answer.method, exchange.status, seconds)
+            tell = log.debug if exchange.status < 400 and seconds < _SLOW else log.info
             # Never the query, which may hold words that somebody searched for, and never a body.
-            log.info(
+            tell(
                 "http.served",
-                verb=scope["method"],
-                path=scope["path"],
-                status=answer.status,
+                verb=exchange.verb,
+                path=exchange.path,
+                status=exchange.status,
                 ms=round(seconds * 1e3, 1),
             )
 
-    @staticmethod
-    async def _refuse(answer: _Answer, error: DomainError, headers: Mapping[str, str]) -> None:
-        if answer.status:
-            return  # too late for another status; the connection ends here
-        await answer.whole(*problem(error, if_match="if-match" in headers, trace_id=answer.trace))
+    def _count(self, method: str, status: int, seconds: float) -> None:
+        observed = self._observed.get((method, status))
+        if observed is None:
+            observed = self._observed[method, status] = telemetry.RPC_SECONDS.labels(method, str(status))
+        observed.observe(seconds)
 
-    def _cors(self, origin: str) -> Headers:
-        if not self._cors_origins:
-            return []
+    def _cors(self, origin: str) -> bytes:
         if origin not in self._cors_origins and "*" not in self._cors_origins:
-            return [(b"vary", b"Origin")]
-        return [(b"vary", b"Origin"), (b"access-control-allow-origin", origin.encode("latin-1") or b"*"), _CORS_TOLD]
+            return head_of([(b"vary", b"Origin")])
+        allowed = (b"access-control-allow-origin", origin.encode("latin-1") or b"*")
+        return head_of([(b"vary", b"Origin"), allowed, _CORS_TOLD])
 
-    async def _serve(self, scope: Scope, headers: Mapping[str, str], receive: Receive, answer: _Answer) -> None:
-        verb = "GET" if scope["method"] == "HEAD" else scope["method"]
-        path = scope["raw_path"].decode("latin-1")
+    async def _serve(self, exchange: Exchange, answer: _Answer) -> None:
+        verb = "GET" if exchange.verb == "HEAD" else exchange.verb
+        path, headers = exchange.path, exchange.headers
         if path == OPENAPI_PATH and verb == "GET":
             answer.method = "OpenApi"
-            await answer.whole(200, _JSON, self._openapi)
+            answer.whole(200, _JSON, self._openapi)
             return
         if verb == "OPTIONS":
-            await self._options(path, headers, answer)
+            self._options(path, headers, answer)
             return
         binding, captures = self._router.match(verb, path)
         answer.method = binding.method.name
-        signed_in = await self._signed_in(binding, headers)
+        authorization = headers.get("authorization", "")
+        signed_in = self._principals.known(authorization) or await self._signed_in(binding, authorization)
         request = binding.request_type()
-        _read_query(binding, request, scope["query_string"])
+        _read_query(binding, request, exchange.query)
         for name, text in captures:
             codec.set_text(request, name, text)
         if binding.kind is Kind.UPLOAD:
-            await answer.message(await self._upload(binding, request, headers, receive, signed_in))
+            answer.message(await self._upload(binding, request, exchange, signed_in))
         elif binding.kind is Kind.STREAM:
-            await self._stream(request, headers, receive, answer, signed_in)
+            await self._stream(request, exchange, answer, signed_in)
         else:
             if binding.body:
-                await _read_body(binding, request, headers, receive)
+                await _read_body(binding, request, exchange)
                 # The path names the resource, whatever the body says.
                 for name, text in captures:
                     codec.set_text(request, name, text)
             _take_etag(request, headers)
-            await answer.message(await self._call(binding, request, signed_in))
+            answer.message(await self._call(binding, request, exchange, signed_in))
 
-    async def _options(self, path: str, headers: Mapping[str, str], answer: _Answer) -> None:
+    def _options(self, path: str, headers: Mapping[str, str], answer: _Answer) -> None:
         allowed = ", ".join(_OPENAPI_METHODS if path == OPENAPI_PATH else self._router.allowed(path)).encode()
         answer.method = "Options"
         told = [(b"allow", allowed)]
         if "access-control-request-method" in headers and self._cors_origins:
             told += [(b"access-control-allow-methods", allowed), *_CORS_ASKED]
-        await answer.begin(204, told)
-        await answer.end()
+        answer.whole(204, head_of(told), b"")
 
-    async def _signed_in(self, binding: Binding, headers: Mapping[str, str]) -> SignedIn | None:
+    async def _signed_in(self, binding: Binding, authorization: str) -> SignedIn | None:
         try:
-            signed_in = await self._principals.of(headers.get("authorization", ""))
+            signed_in = await self._principals.of(authorization)
         except Unavailable:
             # Who it is cannot be looked up now; what everybody may call needs no answer to that.
             if not binding.public:
@@ -204,7 +200,9 @@ class Gateway:
             raise Unauthenticated("KEY_MISSING", "sign in to call this: send Authorization: Bearer and your API key")
         return signed_in
 
-    async def _call(self, binding: Binding, request: Message, signed_in: SignedIn | None) -> Message:
+    async def _call(
+        self, binding: Binding, request: Message, exchange: Exchange, signed_in: SignedIn | None
+    ) -> Message:
         if binding.part == "gateway":
             principal = principal_of(signed_in)
             # Everybody may read their own account.
@@ -212,30 +210,31 @@ class Gateway:
                 _require(principal, binding.permission)
             validate(request)
             return await self._own[binding.method.name](request, principal)
-        with _answered_by(binding.part):
-            reply: Message = await self._calls[binding.path](
-                request, metadata=_metadata(signed_in), timeout=client.DEADLINE
-            )
+        call = self._calls[binding.path](request, metadata=_metadata(signed_in), timeout=client.DEADLINE)
+        exchange.on_lost = call.cancel
+        try:
+            reply: Message = await call
+        except grpc.RpcError as error:
+            raise _answered_by(binding.part, error) from error
+        except asyncio.CancelledError:
+            if exchange.lost:
+                raise Gone from None
+            raise
         return reply
 
     async def _upload(
-        self,
-        binding: Binding,
-        request: Message,
-        headers: Mapping[str, str],
-        receive: Receive,
-        signed_in: SignedIn | None,
+        self, binding: Binding, request: Message, exchange: Exchange, signed_in: SignedIn | None
     ) -> Message:
         """Passes the body on piece by piece; the first message carries the other fields."""
         most = self._largest_upload
-        if int(headers.get("content-length") or 0) > most:
+        if int(exchange.headers.get("content-length") or 0) > most:
             raise _too_large(most)
-        kind = headers.get("content-type", "application/octet-stream")
+        kind = exchange.headers.get("content-type", "application/octet-stream")
         message = request
         call = self._calls[binding.path](metadata=_metadata(signed_in))
-        with _answered_by(binding.part):
+        try:
             try:
-                async for piece in _pieces(receive, most):
+                async for piece in _pieces(exchange, most):
                     body = getattr(message, binding.body)
                     body.content_type, body.data = kind, piece
                     # Returns when there is room for more, so that a slow service slows the client down.
@@ -250,37 +249,36 @@ class Gateway:
                 call.cancel()
                 raise
             reply: Message = await call
+        except grpc.RpcError as error:
+            raise _answered_by(binding.part, error) from error
         return reply
 
-    async def _stream(
-        self,
-        request: Message,
-        headers: Mapping[str, str],
-        receive: Receive,
-        answer: _Answer,
-        signed_in: SignedIn | None,
-    ) -> None:
+    async def _stream(self, request: Message, exchange: Exchange, answer: _Answer, signed_in: SignedIn | None) -> None:
         assert isinstance(request, change_pb2.StreamChangesRequest), "the one stream that has a route"
-        request.cursor = headers.get("last-event-id") or request.cursor
+        request.cursor = exchange.headers.get("last-event-id") or request.cursor
         validate(request)
         principal = principal_of(signed_in)
         _require(principal, "gateway.changes.watch")
         position = parse_position(request.cursor) if request.cursor else {}
         stream = await self._hub.subscribe(Selection(principal, request.kinds), position)
-        gone = asyncio.create_task(_when_gone(receive, lambda: stream.finish("gone")))
+        exchange.on_lost = lambda: stream.finish("gone")
+
+        async def seen_again() -> Selection:
+            found = await self._seen_again(stream.selection.principal, exchange.headers)
+            return Selection(found, request.kinds)
+
         try:
-            await answer.begin(200, _EVENT_STREAM)
-            if not answer.head:
-                async for chunk in stream.chunks():
-                    await answer.piece(chunk)
-                    principal = await self._seen_again(principal, headers)
-                    stream.selection = Selection(principal, request.kinds)
-            await answer.end()
+            answer.begin(200, _EVENT_STREAM)
+            if exchange.verb != "HEAD":
+                await stream.write_to(exchange, seen_again)
         except (PermissionDenied, Unauthenticated):
-            await answer.end()
+            pass  # the key was taken away, or what it may do
         finally:
-            gone.cancel()
             self._hub.leave(stream)
+        if exchange.blocked:
+            exchange.break_off()
+        else:
+            exchange.end()
 
     async def _seen_again(self, principal: Principal, headers: Mapping[str, str]) -> Principal:
         """The principal as it is now, so that a key taken away or a reach that changed ends or narrows a stream."""
@@ -292,71 +290,56 @@ class Gateway:
         return found
 
 
-class _Gone(Exception):
-    """The client went away."""
-
-
 class _Answer:
-    """What is sent back; `status` is 0 until it begins. `head`: without a body. `also`: headers of every answer."""
+    """What is sent back."""
 
-    def __init__(self, send: Send, *, head: bool, also: Headers) -> None:
-        self._send = send
-        self._also = also
-        self._always = _ALWAYS
-        self.head = head
-        self.status = 0
-        self.trace = ""
+    __slots__ = ("_also", "_exchange", "_trace", "method")
+
+    def __init__(self, exchange: Exchange, trace: str, also: bytes) -> None:
+        self._exchange = exchange
+        self._trace = trace
+        self._also = b"%bx-trace-id: %b\r\n" % (also, trace.encode())
         self.method = "unknown"
         """The method's name, for the metrics."""
 
-    async def message(self, message: Message) -> None:
+    def message(self, message: Any) -> None:
         """A resource or a response as JSON; a document as it is."""
         if message.DESCRIPTOR.full_name == HTTP_BODY:
-            await self._document(message)
+            kind = message.content_type if _MEDIA_TYPE.fullmatch(message.content_type) else "application/octet-stream"
+            head = b"content-type: %b\r\ncache-control: no-store\r\n" % kind.encode()
+            self._exchange.answer(200, head + _WITH_DOCUMENT + self._also, message.data)
             return
         etag = getattr(message, "etag", "")
-        headers = [*_JSON, (b"etag", f'"{etag}"'.encode())] if etag else _JSON
-        await self.whole(200, headers, codec.to_json(message))
+        head = b'%betag: "%b"\r\n' % (_JSON, etag.encode()) if etag else _JSON
+        self.whole(200, head, codec.to_json(message))
 
-    async def _document(self, body: Any) -> None:
-        kind = body.content_type or "application/octet-stream"
-        self._always = _WITH_DOCUMENT
-        await self.whole(200, [(b"content-type", kind.encode("latin-1")), (b"cache-control", b"no-store")], body.data)
-
-    async def whole(self, status: int, headers: Headers, body: bytes) -> None:
+    def whole(self, status: int, head: bytes, body: bytes) -> None:
         """An answer in one piece."""
-        await self.begin(status, [*headers, (b"content-length", str(len(body)).encode())])
-        await self._send({"type": "http.response.body", "body": b"" if self.head else body})
+        self._exchange.answer(status, head + _ALWAYS + self._also, body)
 
-    async def begin(self, status: int, headers: Headers) -> None:
-        """Status and headers."""
-        self.status = status
-        trace = (b"x-trace-id", self.trace.encode())
-        told = [*headers, *self._also, *self._always, trace]
-        await self._send({"type": "http.response.start", "status": status, "headers": told})
+    def begin(self, status: int, head: bytes) -> None:
+        """The beginning of a stream."""
+        self._exchange.begin(status, head + _ALWAYS + self._also)
 
-    async def piece(self, chunk: bytes) -> None:
-        """A piece of a stream."""
-        await self._send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-    async def end(self) -> None:
-        """The end of a stream."""
-        await self._send({"type": "http.response.body", "body": b""})
+    def refuse(self, error: DomainError) -> None:
+        """A problem document; where an answer has begun it is too late for that, and the connection ends."""
+        if self._exchange.status:
+            self._exchange.break_off()
+            return
+        if_match = "if-match" in self._exchange.headers
+        status, headers, body = problem(error, if_match=if_match, trace_id=self._trace)
+        self.whole(status, head_of(headers), body)
 
 
-@contextlib.contextmanager
-def _answered_by(part: str) -> Iterator[None]:
+def _answered_by(part: str, error: grpc.RpcError) -> DomainError:
     """Words for a service that did not answer: what gRPC says names addresses, and no remedy."""
-    try:
-        yield
-    except grpc.RpcError as error:
-        found = from_rpc_error(error)
-        if found.reason == "UNAVAILABLE":
-            raise Unavailable("UNAVAILABLE", f"the {part} cannot be reached now; try again", part=part) from error
-        if found.reason == "DEADLINE_EXCEEDED":
-            why = f"the {part} did not answer within {client.DEADLINE:.0f} s; try again, or ask for less at once"
-            raise DeadlineExceeded("DEADLINE_EXCEEDED", why, part=part) from error
-        raise found from error
+    found = from_rpc_error(error)
+    if found.reason == "UNAVAILABLE":
+        return Unavailable("UNAVAILABLE", f"the {part} cannot be reached now; try again", part=part)
+    if found.reason == "DEADLINE_EXCEEDED":
+        why = f"the {part} did not answer within {client.DEADLINE:.0f} s; try again, or ask for less at once"
+        return DeadlineExceeded("DEADLINE_EXCEEDED", why, part=part)
+    return found
 
 
 def _require(principal: Principal, permission: str) -> None:
@@ -397,9 +380,9 @@ def _take_etag(request: Message, headers: Mapping[str, str]) -> None:
         setattr(request, "etag", text)  # noqa: B010 - which message it is, the contract says
 
 
-async def _read_body(binding: Binding, request: Message, headers: Mapping[str, str], receive: Receive) -> None:
-    kind = headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    body = b"".join([piece async for piece in _pieces(receive, _LARGEST_BODY)])
+async def _read_body(binding: Binding, request: Message, exchange: Exchange) -> None:
+    kind = exchange.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
+    body = b"".join([piece async for piece in _pieces(exchange, _LARGEST_BODY)])
     if kind != "application/json" and body:
         raise InvalidArgument("Content-Type", f"{kind[:60]} is not taken here; send application/json", "CONTENT_TYPE")
     value = codec.loads(body) if body else {}
@@ -411,30 +394,21 @@ async def _read_body(binding: Binding, request: Message, headers: Mapping[str, s
         codec.merge(target, value, codec.camel(binding.body))
 
 
-async def _pieces(receive: Receive, most: int | None = None) -> AsyncIterator[bytes]:
+async def _pieces(exchange: Exchange, most: int) -> AsyncIterator[bytes]:
     """The body in pieces of some size. Raises InvalidArgument BODY_TOO_LARGE beyond `most` bytes."""
     waiting = bytearray()
-    total, more = 0, True
-    while more:
-        event = await receive()
-        if event["type"] == "http.disconnect":
-            raise _Gone
-        chunk = event.get("body", b"")
-        total += len(chunk)
-        if most is not None and total > most:
+    total = 0
+    while piece := await exchange.read():
+        total += len(piece)
+        if total > most:
             raise _too_large(most)
-        waiting += chunk
-        more = event.get("more_body", False)
-        if len(waiting) >= _PIECE or (waiting and not more):
+        waiting += piece
+        if len(waiting) >= _PIECE:
             yield bytes(waiting)
             waiting.clear()
+    if waiting:
+        yield bytes(waiting)
 
 
 def _too_large(most: int) -> InvalidArgument:
     return InvalidArgument("body", f"is larger than {most} bytes; send it in parts", "BODY_TOO_LARGE")
-
-
-async def _when_gone(receive: Receive, then: Callable[[], None]) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-    then()

@@ -8,12 +8,13 @@ is first brought up to where the shared stream stands, by watches of its own; so
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import grpc
 import structlog
@@ -30,13 +31,15 @@ from huiyin_gateway.audience import Audience, Selection, audience_of, withhold
 log = structlog.get_logger(__name__)
 
 FEEDS: Final = ("collector", "analyzer", "casework", "notifier")
-COALESCE_SECONDS: Final = 0.06
+COALESCE_SECONDS: Final = 0.08
 """Writes to the clients are gathered for so long: a write for each change would drown the loop."""
 HEARTBEAT_SECONDS: Final = 15.0
 """A client hears something at least this often."""
 _BEAT_SECONDS: Final = HEARTBEAT_SECONDS / 3
 _RING: Final = 10_000
 _WAIT_SECONDS: Final = 5.0
+_RECHECK_SECONDS: Final = 5.0
+"""So often a client's key and reach are looked at again."""
 _SEPARATOR: Final = "~"
 _LOST: Final = frozenset({"CURSOR_UNKNOWN", "CURSOR_EXPIRED"})
 
@@ -44,6 +47,23 @@ Watch = Callable[[str, bool], Any]
 """(cursor, tail) → a stream of ChangeBatch."""
 Position = dict[str, str]
 """Feed → cursor."""
+
+
+class Sink(Protocol):
+    """Where a client's text goes."""
+
+    on_drained: Callable[[], object] | None
+    """Called when it takes more after it was blocked."""
+
+    @property
+    def blocked(self) -> bool:
+        """So much waits that no more should be written."""
+
+    def piece(self, chunk: bytes, /) -> None:
+        """Writes some text."""
+
+    async def drained(self) -> None:
+        """Returns when it is not blocked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,13 +279,13 @@ class Hub:
         self._ready, self._ready_position = self._count, dict(self._position)
         self._written.clear()
         for client in self._clients:
-            client.wake()
+            client.push()
 
     async def _beat(self) -> None:
         while True:
             await asyncio.sleep(_BEAT_SECONDS)
             for client in self._clients:
-                client.wake()
+                client.push()
 
 
 class Subscription:
@@ -280,7 +300,9 @@ class Subscription:
         # Feeds that were away when the client came with a cursor of theirs: it keeps that cursor, gets nothing of them,
         # and comes back when they do.
         self._away: set[str] = set()
-        self._woken = asyncio.Event()
+        self._sink: Sink | None = None
+        self._spoken = 0.0
+        self._finished = asyncio.Event()
         self._farewell = ""
 
     async def begin(self, resume: Position) -> None:
@@ -312,47 +334,50 @@ class Subscription:
         for feed, replay in replays.items():
             replay.until = shared[feed]
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Text of server-sent events, until the client should go."""
+    async def write_to(self, sink: Sink, seen_again: Callable[[], Awaitable[Selection]]) -> None:
+        """Writes server-sent events until the client should go. `seen_again` gives its selection as it is by then, or
+        raises where it may see nothing any more.
+        """
         # With the id a client has its place from the first moment on.
-        yield f"retry: 1000\nid: {format_position(self._position)}\n\n".encode()
+        sink.piece(f"retry: 1000\nid: {format_position(self._position)}\n\n".encode())
         for replay in self._replays:
-            try:
-                async for items in replay.batches():
-                    if self._farewell:
-                        break
-                    if written := self._write(items):
-                        yield written
-            except DomainError as error:
-                log.info("changes.replay_broken", feed=replay.feed, reason=error.reason)
-                self.finish(f"the feed of the {replay.feed} broke off; come back with Last-Event-ID")
-            replay.drop()
+            await self._write_replay(sink, replay)
             if self._farewell:
                 break
             self._position[replay.feed] = replay.until
-        spoken = time.monotonic()
-        while not self._farewell:
-            self._woken.clear()
-            text = self._next()
-            if text is None:
-                self.finish("too slow; come back with Last-Event-ID")
-                break
-            if text or time.monotonic() - spoken >= HEARTBEAT_SECONDS - _BEAT_SECONDS:
-                spoken = time.monotonic()
-                # An id without data moves the client on past changes that were not for it.
-                yield text or f": still here\nid: {format_position(self._position)}\n\n".encode()
-            else:
-                await self._woken.wait()
-        yield f": {self._farewell}\n\n".encode()
+        self._sink, self._spoken = sink, time.monotonic()
+        sink.on_drained = self.push
+        try:
+            self.push()
+            while not self._farewell:
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_RECHECK_SECONDS):
+                        await self._finished.wait()
+                        break
+                self.selection = await seen_again()
+        finally:
+            self._sink = sink.on_drained = None
+        sink.piece(f": {self._farewell}\n\n".encode())
 
-    def wake(self) -> None:
-        """There may be something to write."""
-        self._woken.set()
+    def push(self) -> None:
+        """Writes what is ready for this client, or that it is still there. Called by the hub for one client after
+        another: a task woken for each of a thousand would cost several times as much.
+        """
+        sink = self._sink
+        if sink is None or sink.blocked or self._farewell:
+            return
+        text, now = self._next(), time.monotonic()
+        if text is None:
+            self.finish("too slow; come back with Last-Event-ID")
+        elif text or now - self._spoken >= HEARTBEAT_SECONDS - _BEAT_SECONDS:
+            self._spoken = now
+            # An id without data moves the client on past changes that were not for it.
+            sink.piece(text or f": still here\nid: {format_position(self._position)}\n\n".encode())
 
     def finish(self, why: str) -> None:
         """Ends the stream after what is being written; the first reason counts."""
         self._farewell = self._farewell or why
-        self._woken.set()
+        self._finished.set()
 
     def is_back(self, feed: str) -> None:
         """A feed can be read again; a client that waits for it does so by coming back."""
@@ -363,6 +388,19 @@ class Subscription:
         """Ends the watches of the client's own."""
         for replay in self._replays:
             replay.drop()
+
+    async def _write_replay(self, sink: Sink, replay: _Replay) -> None:
+        try:
+            async for items in replay.batches():
+                if self._farewell:
+                    break
+                if written := self._write(items):
+                    sink.piece(written)
+                    await sink.drained()
+        except DomainError as error:
+            log.info("changes.replay_broken", feed=replay.feed, reason=error.reason)
+            self.finish(f"the feed of the {replay.feed} broke off; come back with Last-Event-ID")
+        replay.drop()
 
     def _next(self) -> bytes | None:
         """What is ready for this client; None when it fell behind the ring."""

@@ -27,6 +27,7 @@ _STALE: Final = LIFETIME - timedelta(seconds=30)
 """How long it is used at most, while casework, which knows the reach, is away."""
 _AGAIN: Final = timedelta(seconds=2)
 _REMEMBERED: Final = 10_000
+_BEARER: Final = "Bearer "
 _EVERYWHERE: Final = frozenset({"admin", "inspector"})
 
 
@@ -51,18 +52,24 @@ class Principals:
         self._known: dict[bytes, SignedIn] = {}
         self._asking: dict[bytes, asyncio.Task[SignedIn]] = {}
 
+    def known(self, authorization: str) -> SignedIn | None:
+        """The caller of an Authorization header, where that was found a moment ago."""
+        if not authorization.startswith(_BEARER):
+            return None
+        found = self._known.get(hash_of(authorization[len(_BEARER) :]))
+        return found if found is not None and clock.now() < found.until else None
+
     async def of(self, authorization: str) -> SignedIn | None:
         """The caller of an Authorization header; None for the public. Raises Unauthenticated or Unavailable."""
         if not authorization:
             return None
-        scheme, _, secret = authorization.partition(" ")
-        if scheme.lower() != "bearer" or not secret.strip():
-            raise Unauthenticated("KEY_INVALID", "send your API key as: Authorization: Bearer hy_…")
-        secret = secret.strip()
-        hashed = hash_of(secret)
-        found = self._known.get(hashed)
-        if found is not None and clock.now() < found.until:
+        if (found := self.known(authorization)) is not None:
             return found
+        scheme, _, secret = authorization.partition(" ")
+        secret = secret.strip()
+        if scheme.lower() != "bearer" or not secret:
+            raise Unauthenticated("KEY_INVALID", "send your API key as: Authorization: Bearer hy_…")
+        hashed = hash_of(secret)
         # Many calls at once with one key ask once; a caller that goes away takes the answer from nobody else.
         task = self._asking.get(hashed)
         if task is None:

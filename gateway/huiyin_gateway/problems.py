@@ -8,9 +8,8 @@ import grpc
 from huiyin_chassis.errors import DomainError
 
 from huiyin_gateway import codec
+from huiyin_gateway.connection import Headers
 from huiyin_gateway.routes import NoRoute
-
-Headers = list[tuple[bytes, bytes]]
 
 _STATUS: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -30,6 +29,8 @@ _STATUS: Final = {
 _BY_REASON: Final = {
     "BODY_TOO_LARGE": 413,
     "CONTENT_TYPE": 415,
+    "HEADERS_TOO_LARGE": 431,
+    "REQUEST_TIMEOUT": 408,
     "METHOD_NOT_ALLOWED": 405,
     "ROUTE_UNKNOWN": 404,
     "CURSOR_UNKNOWN": 410,
@@ -41,12 +42,14 @@ _TITLES: Final = {
     403: "Not allowed",
     404: "Not found",
     405: "Method not allowed",
+    408: "The request came too slowly",
     409: "Conflict",
     410: "Gone",
     412: "Changed meanwhile",
     413: "Too large",
     415: "Content type not taken",
     429: "Too many requests",
+    431: "Headers too large",
     499: "Cancelled",
     500: "Internal error",
     501: "Not implemented",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import pytest
@@ -75,6 +76,21 @@ class _Refused(OutOfRange):
         super().__init__("CURSOR_UNKNOWN", "not of this feed")
 
 
+class Page:
+    """Where a stream writes to; it is blocked when a test says so."""
+
+    def __init__(self) -> None:
+        self.on_drained: Callable[[], object] | None = None
+        self.blocked = False
+        self.texts: asyncio.Queue[bytes] = asyncio.Queue()
+
+    def piece(self, chunk: bytes) -> None:
+        self.texts.put_nowait(chunk)
+
+    async def drained(self) -> None:
+        pass
+
+
 class Client:
     """Reads a stream and remembers what an EventSource remembers."""
 
@@ -96,12 +112,37 @@ class Client:
         """Reads until it has enough or is sent away."""
         stream = await hub.subscribe(Selection(EVERYTHING, ()), parse_position(self.last_id) if self.last_id else {})
         try:
-            async for text in stream.chunks():
-                self.read(text)
-                if enough():
-                    return
+            async with written(stream) as texts:
+                async for text in texts:
+                    self.read(text)
+                    if enough():
+                        return
         finally:
             hub.leave(stream)
+
+
+@asynccontextmanager
+async def written(stream: Subscription, page: Page | None = None) -> AsyncIterator[AsyncIterator[bytes]]:
+    """What a stream writes, until it ends."""
+    page = page or Page()
+
+    async def the_same() -> Selection:
+        return stream.selection
+
+    writing = asyncio.create_task(stream.write_to(page, the_same))
+    writing.add_done_callback(lambda _: page.texts.put_nowait(b""))
+
+    async def texts() -> AsyncIterator[bytes]:
+        while text := await page.texts.get():
+            yield text
+        writing.result()
+
+    try:
+        async with aclosing(texts()) as found:
+            yield found
+    finally:
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
 
 
 @pytest.fixture(autouse=True)
@@ -184,6 +225,12 @@ def test_every_change_reaches_the_client_once_and_in_order(
     asyncio.run(body())
 
 
+async def next_change(texts: AsyncIterator[bytes]) -> bytes:
+    while b"event: " not in (text := await anext(texts)):
+        pass
+    return text
+
+
 def run_with_stream(test: Any) -> None:
     async def body() -> None:
         feeds = {feed: MemoryFeed() for feed in FEEDS}
@@ -198,12 +245,12 @@ def run_with_stream(test: Any) -> None:
 def test_equal_selections_get_the_very_same_text() -> None:
     async def body(hub: Hub, feeds: dict[str, MemoryFeed], first: Subscription) -> None:
         second = await hub.subscribe(Selection(EVERYTHING, ()), {})
-        readers = [first.chunks(), second.chunks()]
-        for reader in readers:
-            await anext(reader)
-        feeds["casework"].tell(2)
-        one, other = [await anext(reader) for reader in readers]
-        assert one is other and one.count(b"event: case.updated") == 2
+        async with written(first) as one, written(second) as other:
+            for reader in (one, other):
+                await anext(reader)
+            feeds["casework"].tell(2)
+            texts = [await next_change(reader) for reader in (one, other)]
+        assert texts[0] is texts[1] and texts[0].count(b"event: case.updated") == 2
         hub.leave(second)
 
     run_with_stream(body)
@@ -213,12 +260,17 @@ def test_a_client_that_falls_behind_the_ring_is_sent_away_with_its_place(monkeyp
     monkeypatch.setattr(changes, "_RING", 10)
 
     async def body(hub: Hub, feeds: dict[str, MemoryFeed], stream: Subscription) -> None:
-        client, reader = Client(), stream.chunks()
-        client.read(await anext(reader))
-        before = client.last_id
-        feeds["casework"].tell(50)
-        await hub.wait(lambda: hub.ready_place[0] == 50)
-        client.read(b"".join([text async for text in reader]))
+        client, page = Client(), Page()
+        async with written(stream, page) as texts:
+            client.read(await anext(texts))
+            before = client.last_id
+            page.blocked = True
+            feeds["casework"].tell(50)
+            await hub.wait(lambda: hub.ready_place[0] == 50)
+            page.blocked = False
+            assert page.on_drained is not None
+            page.on_drained()
+            client.read(b"".join([text async for text in texts]))
         assert "too slow" in client.farewell and client.last_id == before
 
     run_with_stream(body)
@@ -229,10 +281,11 @@ def test_what_is_not_for_a_client_moves_its_place_on() -> None:
         stream.selection = Selection(EVERYTHING, ["post.*"])
         client = Client()
         feeds["casework"].tell(4)
-        async for text in stream.chunks():
-            client.read(text)
-            if parse_position(client.last_id)["casework"] == cursor_of("e", 4):
-                break
+        async with written(stream) as texts:
+            async for text in texts:
+                client.read(text)
+                if parse_position(client.last_id)["casework"] == cursor_of("e", 4):
+                    break
         assert client.seen["casework"] == []
 
     run_with_stream(body)

@@ -11,11 +11,15 @@ import pytest
 from google.api import httpbody_pb2
 from huiyin_gateway.__main__ import SERVICES
 from huiyin_gateway.app import Gateway
+from huiyin_gateway.connection import Connection, Limits, Listening
 from huiyin_gateway.routes import Binding, Router, bindings_of
 
 
 class Nobody:
     """Nobody signs in."""
+
+    def known(self, authorization: str) -> None:
+        return None
 
     async def of(self, authorization: str) -> None:
         return None
@@ -37,8 +41,11 @@ def _ask(verb: str, body: httpbody_pb2.HttpBody) -> httpx.Response:
         nobody: Any = Nobody()
         hub: Any = None
         gateway: Any = Gateway(Router([binding]), {}, own, nobody, hub, b"{}", largest_upload=1)
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(gateway), base_url="http://gateway") as http:
-            return await http.request(verb, binding.template)
+        listening, loop = Listening(gateway.serve, Limits()), asyncio.get_running_loop()
+        async with await loop.create_server(lambda: Connection(listening, loop), "127.0.0.1", 0) as server:
+            address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+            async with httpx.AsyncClient(base_url=address) as http:
+                return await http.request(verb, binding.template)
 
     return asyncio.run(main())
 
