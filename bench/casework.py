@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import warnings
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ from huiyin_casework.service import CaseworkServicer
 from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, MIGRATIONS, NO_DEADLINE, CaseworkStore
 from huiyin_casework.worker.following import Following, Told
-from huiyin_chassis import client, clock
+from huiyin_chassis import bulk, client, clock
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, ensure_keys, set_current_principal
@@ -57,6 +57,8 @@ from bench import texts
 
 _CASES = int(os.environ.get("CASES") or 300)
 _CALLERS = 32
+_WARM = _CALLERS
+"""Cases that are taken through their steps before the time is taken: what is compiled and loaded once is no step's."""
 _ROUNDS = 3
 _COPIES = ["recorded", *(f"{name}{number}" for number in range(_ROUNDS) for name in ("bare", "served"))]
 _ROWS = int(os.environ.get("ROWS") or 100_000)
@@ -89,8 +91,8 @@ _STEPS: list[tuple[str, str, Any, Callable[[Handling], object]]] = [
     ("desk", "PublishReply", case_pb2.PublishReplyRequest(), Handling.publish),
 ]
 
-Statement = tuple[str, Any, bool]
-"""SQL, its parameters, and whether they are a list."""
+Statement = tuple[str, Any]
+"""SQL and its parameters; a list of them makes it bulk."""
 
 
 def main() -> None:
@@ -204,11 +206,21 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
     works: list[list[Statement]] = []
     listening = False
 
-    def note(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+    def note(sql: str, parameters: Any) -> None:
         if listening and sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE"):
-            works[-1].append((sql, parameters, many))
+            works[-1].append((sql, parameters))
 
-    event.listen(Engine, "before_cursor_execute", note)
+    def heard(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool) -> None:
+        note(sql, parameters)
+
+    run = bulk.run
+
+    def noted(connection: Any, statement: str, parameters: Any = ()) -> None:
+        note(statement, parameters)
+        run(connection, statement, parameters)
+
+    event.listen(Engine, "before_cursor_execute", heard)
+    bulk.run = noted
     listening = True
     for case in cases:
         for role, _, _, take in _STEPS:
@@ -218,7 +230,8 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
                     Handling(tx, rules, _PEOPLE[role], f"cases/{case}", "")
                 )
             )
-    event.remove(Engine, "before_cursor_execute", note)
+    event.remove(Engine, "before_cursor_execute", heard)
+    bulk.run = run
     await store.close()
     return works
 
@@ -227,15 +240,22 @@ def _bare(url: str, works: list[list[Statement]]) -> _Pace:
     """Transactions a second that write the same rows and do nothing else, as durably."""
     store = CaseworkStore(url)
     engine = store._engine(read_only=False)
+    first = _WARM * len(_STEPS)
     with engine.connect() as connection:
+
+        def write(some: Sequence[list[Statement]]) -> None:
+            for work in some:
+                with connection.begin():
+                    for sql, parameters in work:
+                        connection.exec_driver_sql(sql, parameters)
+
+        write(works[:first])
         started, cpu = time.perf_counter(), time.process_time()
-        for work in works:
-            with connection.begin():
-                for sql, parameters, _ in work:
-                    connection.exec_driver_sql(sql, parameters)
+        write(works[first:])
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     engine.dispose()
-    return _Pace(len(works) / seconds, cpu / len(works) * 1e6)
+    steps = len(works) - first
+    return _Pace(steps / seconds, cpu / steps * 1e6)
 
 
 async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
@@ -263,9 +283,8 @@ async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
             stub: Any = casework_service_pb2_grpc.CaseworkServiceStub(channel)
             signer = Signer("gateway", folder / "keys/private/gateway.pem")
             tokens = {role: client.metadata(signer.sign(person)) for role, person in _PEOPLE.items()}
-            waiting = list(cases)
 
-            async def caller() -> None:
+            async def caller(waiting: list[str]) -> None:
                 while waiting:
                     case = waiting.pop()
                     for role, method, template, _ in _STEPS:
@@ -273,11 +292,15 @@ async def _served(url: str, folder: Path, cases: list[str]) -> _Pace:
                         request.MergeFrom(template)
                         await getattr(stub, method)(request, metadata=tokens[role], timeout=client.DEADLINE)
 
-            await stub.GetCase(case_pb2.GetCaseRequest(name=f"cases/{cases[0]}"), metadata=tokens["desk"])
+            async def take(some: list[str]) -> None:
+                waiting = list(some)
+                await asyncio.gather(*(caller(waiting) for _ in range(_CALLERS)))
+
+            await take(cases[:_WARM])
             started, cpu = time.perf_counter(), _cpu_seconds(process.pid)
-            await asyncio.gather(*(caller() for _ in range(_CALLERS)))
+            await take(cases[_WARM:])
             seconds, cpu = time.perf_counter() - started, _cpu_seconds(process.pid) - cpu
-            steps = len(cases) * len(_STEPS)
+            steps = (len(cases) - _WARM) * len(_STEPS)
             return _Pace(steps / seconds, cpu / steps * 1e6)
     finally:
         process.terminate()

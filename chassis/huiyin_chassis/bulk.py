@@ -9,9 +9,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import Boolean, Column, Connection, Table
+from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table
+
+
+def fetch(connection: Connection, query: Select[Any], **values: object) -> list[tuple[Any, ...]]:
+    """The rows of a query that is written once, at the top of a module, with the values of its `bindparam`s.
+
+    SQLite gives booleans as 0 and 1.
+    """
+    statement, constants, order = _compiled(query, connection.dialect)
+    parameters = constants | values
+    return _fetch(connection, statement, tuple(map(parameters.__getitem__, order)) if order is not None else parameters)
 
 
 def select_locked(connection: Connection, column: Column[Any], values: Sequence[str]) -> list[dict[str, Any]]:
@@ -25,7 +35,7 @@ def select_locked(connection: Connection, column: Column[Any], values: Sequence[
     postgresql = connection.dialect.name == "postgresql"
     statement = _select(table, column.name, len(padded), connection.dialect.paramstyle, postgresql)
     names, flags = _names(table)
-    rows = [dict(zip(names, row, strict=True)) for row in connection.exec_driver_sql(statement, tuple(padded))]
+    rows = [dict(zip(names, row, strict=True)) for row in _fetch(connection, statement, tuple(padded))]
     if not postgresql:
         for row in rows:
             for name in flags:
@@ -38,7 +48,7 @@ def insert_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if rows:
         names = tuple(rows[0])
         statement = _insert(table, names, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, _values(rows, names))
+        run(connection, statement, _values(rows, names))
 
 
 def update_many(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]], key: str = "id") -> None:
@@ -46,7 +56,45 @@ def update_many(connection: Connection, table: Table, rows: Sequence[Mapping[str
     if rows:
         names = (*(name for name in rows[0] if name != key), key)
         statement = _update(table, names, connection.dialect.paramstyle)
-        connection.exec_driver_sql(statement, _values(rows, names))
+        run(connection, statement, _values(rows, names))
+
+
+def delete_many(connection: Connection, column: Column[Any], values: Sequence[object]) -> None:
+    """Deletes the rows of a column's table in which it is one of the values."""
+    if values:
+        statement = _delete(column.table, column.name, connection.dialect.paramstyle)
+        run(connection, statement, (values[0],) if len(values) == 1 else [(value,) for value in values])
+
+
+def run(connection: Connection, statement: str, parameters: Any = ()) -> None:
+    """Runs a statement that gives no rows; a list of parameters makes it bulk. Errors are the driver's own."""
+    cursor = connection.connection.cursor()
+    try:
+        if isinstance(parameters, list):
+            cursor.executemany(statement, parameters)
+        else:
+            cursor.execute(statement, parameters)
+    finally:
+        cursor.close()
+
+
+def _fetch(
+    connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any]
+) -> list[tuple[Any, ...]]:
+    """Rows as the driver gives them: to describe each result costs SQLAlchemy five times what the query does."""
+    cursor = connection.connection.cursor()
+    try:
+        cursor.execute(statement, parameters)
+        return cast("list[tuple[Any, ...]]", cursor.fetchall())
+    finally:
+        cursor.close()
+
+
+@lru_cache(maxsize=256)
+def _compiled(query: Select[Any], dialect: Dialect) -> tuple[str, dict[str, Any], Sequence[str] | None]:
+    """A query in SQL, the values that it always has, and the order of all where the driver wants them by place."""
+    compiled = query.compile(dialect=dialect)
+    return str(compiled), dict(compiled.params), compiled.positiontup
 
 
 def _values(rows: Sequence[Mapping[str, Any]], names: tuple[str, ...]) -> Any:
@@ -80,6 +128,11 @@ def _insert(table: Table, names: tuple[str, ...], paramstyle: str) -> str:
     columns = ", ".join(_quoted(table, name) for name in names)
     marks = ", ".join([_mark(paramstyle)] * len(names))
     return f"INSERT INTO {table.name} ({columns}) VALUES ({marks})"
+
+
+@lru_cache(maxsize=256)
+def _delete(table: Table, column: str, paramstyle: str) -> str:
+    return f"DELETE FROM {table.name} WHERE {_quoted(table, column)} = {_mark(paramstyle)}"
 
 
 @lru_cache(maxsize=256)

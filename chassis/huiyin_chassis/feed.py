@@ -18,7 +18,7 @@ from google.protobuf.message import Message
 from huiyin.type.v1 import feed_pb2
 from sqlalchemy import Connection, delete, func, select, update
 
-from huiyin_chassis import clock
+from huiyin_chassis import bulk, clock
 from huiyin_chassis.errors import OutOfRange
 from huiyin_chassis.tables import CHANGES, FEED
 
@@ -75,7 +75,7 @@ class ChangeWriter:
     def flush(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Writes rows in their order; on PostgreSQL under the feed's lock."""
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 7)
-        connection.exec_driver_sql(_INSERT.format(marks), rows)
+        bulk.run(connection, _INSERT.format(marks), rows)
 
 
 class _State(NamedTuple):

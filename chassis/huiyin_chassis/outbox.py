@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import grpc
 import structlog
-from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, text, update
 
-from huiyin_chassis import clock
+from huiyin_chassis import bulk, clock
 from huiyin_chassis.backoff import Backoff
+from huiyin_chassis.bulk import delete_many, fetch
 from huiyin_chassis.errors import DomainError, from_rpc_error
 from huiyin_chassis.tables import OUTBOX
 
@@ -31,6 +32,8 @@ _INSERT: Final = (
 
 PENDING: Final = "PENDING"
 FAILED: Final = "FAILED"
+
+_REST_SECONDS: Final = 0.03
 
 _OUTAGE: Final = frozenset(
     {
@@ -65,7 +68,7 @@ class OutboxWriter:
     def flush(connection: Connection, rows: list[tuple[object, ...]]) -> None:
         """Writes rows in their order."""
         marks = ", ".join(["?" if connection.dialect.paramstyle == "qmark" else "%s"] * 9)
-        connection.exec_driver_sql(_INSERT.format(marks), rows)
+        bulk.run(connection, _INSERT.format(marks), rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,25 @@ _COLUMNS: Final = (
     OUTBOX.c.attempts,
     OUTBOX.c.create_time,
 )
+
+
+_OF_METHOD: Final = and_(OUTBOX.c.method == bindparam("of_method"), OUTBOX.c.state == PENDING)
+_EARLIER: Final = OUTBOX.alias("earlier")
+_HELD_UP: Final = exists().where(
+    _EARLIER.c.method == OUTBOX.c.method,
+    _EARLIER.c.key == OUTBOX.c.key,
+    _EARLIER.c.state == text("'PENDING'"),
+    text("earlier.attempts > 0"),
+    _EARLIER.c.next_time > bindparam("now"),
+    _EARLIER.c.id < OUTBOX.c.id,
+)
+_DUE: Final = (
+    select(*_COLUMNS)
+    .where(_OF_METHOD, OUTBOX.c.next_time <= bindparam("now"), or_(OUTBOX.c.key == "", ~_HELD_UP))
+    .order_by(OUTBOX.c.id)
+    .limit(bindparam("most"))
+)
+_SOONEST: Final = select(func.min(OUTBOX.c.next_time)).where(_OF_METHOD)
 
 
 class Dispatcher:
@@ -180,30 +202,16 @@ class Dispatcher:
                 log.warning("outbox.store_failed", method=method, reason=error.reason)
             if not rows:
                 await self._store.posted.wait(posted, wait)
+                # What others commit meanwhile goes with it: a look and a deletion cost as much for one row as for many.
+                await asyncio.sleep(_REST_SECONDS)
 
     def _due(self, connection: Connection, method: str) -> tuple[list[OutboxRow], float]:
         """The next rows to send, and if there are none the seconds until one may be."""
         now = clock.micros(clock.now())
-        earlier = OUTBOX.alias()
-        held_up = exists().where(
-            earlier.c.method == OUTBOX.c.method,
-            earlier.c.key == OUTBOX.c.key,
-            earlier.c.state == text("'PENDING'"),
-            text("outbox_1.attempts > 0"),
-            earlier.c.next_time > now,
-            earlier.c.id < OUTBOX.c.id,
-        )
-        of_method = and_(OUTBOX.c.method == method, OUTBOX.c.state == PENDING)
-        query = (
-            select(*_COLUMNS)
-            .where(of_method, OUTBOX.c.next_time <= now, or_(OUTBOX.c.key == "", ~held_up))
-            .order_by(OUTBOX.c.id)
-            .limit(self._batch_size)
-        )
-        rows = [_row(row) for row in connection.execute(query)]
+        rows = [_row(row) for row in fetch(connection, _DUE, of_method=method, now=now, most=self._batch_size)]
         if rows:
             return rows, 0.0
-        soonest = connection.scalar(select(func.min(OUTBOX.c.next_time)).where(of_method))
+        ((soonest,),) = fetch(connection, _SOONEST, of_method=method)
         return [], 60.0 if soonest is None else max(0.0, (soonest - now) / 1e6)
 
     async def _deliver(self, handler: Handler, rows: Sequence[OutboxRow]) -> None:
@@ -227,7 +235,7 @@ class Dispatcher:
         return None
 
     async def _delete(self, rows: Sequence[OutboxRow]) -> None:
-        await self._store.write(lambda tx: tx.execute(delete(OUTBOX).where(_among(rows))))
+        await self._store.write(lambda tx: delete_many(tx.connection, OUTBOX.c.id, [row.id for row in rows]))
 
     async def _postpone(self, rows: Sequence[OutboxRow], error: DomainError) -> None:
         """Lets rows wait, or gives them up when the error is not one that passes."""

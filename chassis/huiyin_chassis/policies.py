@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from huiyin.type.v1 import policy_pb2
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
+from huiyin_chassis.bulk import fetch
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.errors import Aborted, NotFound
 from huiyin_chassis.store import Tx
@@ -77,12 +78,30 @@ class Policies:
         tx.execute(POLICIES.insert(), values)
 
 
-def _newest(connection: Connection, kind: str) -> Row[Any] | None:
-    query = select(POLICIES).where(POLICIES.c.kind == kind).order_by(POLICIES.c.version.desc()).limit(1)
-    return connection.execute(query).one_or_none()
+class _Version(NamedTuple):
+    """A row of the table."""
+
+    kind: str
+    version: int
+    body: str
+    author: str
+    create_time: int
 
 
-def _policy(row: Row[Any], path: str) -> policy_pb2.Policy:
+_NEWEST = (
+    select(*(POLICIES.c[name] for name in _Version._fields))
+    .where(POLICIES.c.kind == bindparam("policy"))
+    .order_by(POLICIES.c.version.desc())
+    .limit(1)
+)
+
+
+def _newest(connection: Connection, kind: str) -> _Version | None:
+    rows = fetch(connection, _NEWEST, policy=kind)
+    return _Version(*rows[0]) if rows else None
+
+
+def _policy(row: Row[Any] | _Version, path: str) -> policy_pb2.Policy:
     return policy_pb2.Policy(
         name=f"policies/{path}",
         body=row.body,

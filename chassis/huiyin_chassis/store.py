@@ -48,7 +48,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql.base import Executable
 
-from huiyin_chassis import clock
+from huiyin_chassis import bulk, clock
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, ResourceExhausted, Unavailable
 from huiyin_chassis.feed import ChangeWriter
 from huiyin_chassis.outbox import OutboxWriter
@@ -493,9 +493,9 @@ class Store:
                 if alone:
                     work.result = work.run(tx)
                 else:
-                    connection.exec_driver_sql("SAVEPOINT work")
+                    bulk.run(connection, "SAVEPOINT work")
                     work.result = work.run(tx)
-                    connection.exec_driver_sql("RELEASE SAVEPOINT work")
+                    bulk.run(connection, "RELEASE SAVEPOINT work")
             except BaseException as error:
                 work.error = unavailable(error) or error
                 if connection.invalidated:

@@ -11,22 +11,17 @@ from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import admission_pb2, case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import fetch, insert_many
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
-<<<<<<< HEAD
 from huiyin_casework import resources
 from huiyin_casework.model import chain, parts
-=======
-from huiyin_casework import resources, store
-from huiyin_casework.model import chain
->>>>>>> 1ac5010 (Give the gateway a connection of its own, with limits on all that a client sends and takes)
 from huiyin_casework.model.clocks.counting import Owes, owes
 from huiyin_casework.model.clocks.policy import WALL_KINDS, Kind
 from huiyin_casework.model.steps import OPEN_STATES, State
-from huiyin_casework.resources import SETTLED, state_number, state_of
+from huiyin_casework.resources import SETTLED, state_named, state_number, state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
     ADMISSIONS,
@@ -71,6 +66,14 @@ _MESSAGE_STEPS = {
     message_pb2.Message.KIND_EXPLANATION: "case.told",
 }
 """What a message of an office is called in the chain; one of the author is case.author_wrote."""
+
+
+_STATES_OF_EVENT = (
+    select(CASES.c.state)
+    .join(EVENTS, EVENTS.c.id == CASES.c.event_id)
+    .where(or_(EVENTS.c.id == bindparam("event"), EVENTS.c.merged_into == bindparam("event")))
+)
+"""Of the cases of an event and of those that were merged into it."""
 
 
 class CaseFiles:
@@ -495,16 +498,10 @@ class CaseFiles:
 
     def _send_holds(self, request_id: Callable[[str], str]) -> None:
         levels = dict.fromkeys(self._opened, event_pb2.EVENT_HOLD_OPEN)
-        for chunk in store.chunks(self._held):
-            levels |= dict.fromkeys(chunk, event_pb2.EVENT_HOLD_UNSPECIFIED)
-            of_them = or_(EVENTS.c.id.in_(chunk), EVENTS.c.merged_into.in_(chunk))
-            query = select(CASES.c.state, EVENTS.c.id, EVENTS.c.merged_into).join(
-                EVENTS, EVENTS.c.id == CASES.c.event_id
-            )
-            for row in self.tx.connection.execute(query.where(of_them)):
-                event = row.merged_into or row.id
-                level = _HOLDS.get(state_of(row._mapping), event_pb2.EVENT_HOLD_ASSIGNED)
-                levels[event] = max(levels[event], level)
+        for event in self._held:
+            states = fetch(self.tx.connection, _STATES_OF_EVENT, event=event)
+            held = (_HOLDS.get(state_named(state), event_pb2.EVENT_HOLD_ASSIGNED) for (state,) in states)
+            levels[event] = max(held, default=event_pb2.EVENT_HOLD_UNSPECIFIED)
         by_level: dict[event_pb2.EventHold.ValueType, list[str]] = {}
         for event, level in levels.items():
             by_level.setdefault(level, []).append(f"events/{event}")

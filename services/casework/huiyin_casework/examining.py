@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 from huiyin.casework.v1 import reply_pb2
+from huiyin_chassis.bulk import fetch
 from huiyin_chassis.policies import Policies
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from huiyin_casework.model.checks import Checks, Draft, Finding, Kind, Place, Severity, parse_checks
 from huiyin_casework.model.points import Asked
@@ -29,12 +30,21 @@ Texts = Mapping[tuple[Place, str], str]
 """The texts that findings point into: the reply (""), paragraphs and inquiries by the inquiry's id."""
 
 
+_OFFICE: Final = select(UNITS.c.display_name, UNITS.c.contact).where(UNITS.c.id == bindparam("unit"))
+_WAITING: Final = (
+    select(INQUIRIES.c.id, INQUIRIES.c.subject, INQUIRIES.c.text)
+    .where(INQUIRIES.c.case_id == bindparam("case"), and_(*(INQUIRIES.c.state != state for state in SETTLED)))
+    .order_by(INQUIRIES.c.receive_time, INQUIRIES.c.id)
+    .limit(_INQUIRIES)
+)
+
+
 def examine(
     connection: Connection, policies: Policies, case_id: str, unit_id: str, text: str, paragraphs: Mapping[str, str]
 ) -> list[Finding]:
     """What there is to say of a reply to the inquiries of a case that wait for it, signed by a unit."""
-    unit = connection.execute(select(UNITS.c.display_name, UNITS.c.contact).where(UNITS.c.id == unit_id)).one_or_none()
-    office, contact = (unit.display_name, unit.contact) if unit is not None else ("", "")
+    unit = fetch(connection, _OFFICE, unit=unit_id)
+    office, contact = unit[0] if unit else ("", "")
     asked = list(_asked(connection, case_id))
     personal = {"": personal_spans(text)} | {inquiry: personal_spans(told) for inquiry, told in paragraphs.items()}
     checks = _compiled(policies.active(connection, POLICY).body)
@@ -74,20 +84,11 @@ def inquiry_texts(connection: Connection, findings: Iterable[Finding]) -> Texts:
 
 def _asked(connection: Connection, case_id: str) -> Iterator[Asked]:
     characters = 0
-    for row in connection.execute(_waiting(case_id)):
-        characters += len(row.text)
+    for inquiry, subject, text in fetch(connection, _WAITING, case=case_id):
+        characters += len(text)
         if characters > _CHARACTERS:
             return
-        yield Asked(row.id, row.subject, row.text)
-
-
-def _waiting(case_id: str) -> Any:
-    return (
-        select(INQUIRIES.c.id, INQUIRIES.c.subject, INQUIRIES.c.text)
-        .where(INQUIRIES.c.case_id == case_id, INQUIRIES.c.state.not_in(SETTLED))
-        .order_by(INQUIRIES.c.receive_time, INQUIRIES.c.id)
-        .limit(_INQUIRIES)
-    )
+        yield Asked(inquiry, subject, text)
 
 
 def _shown(finding: Finding, text: str) -> reply_pb2.Finding:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from huiyin.casework.v1 import unit_pb2
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import fetch, insert_many
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument
+from huiyin_chassis.identity import Principal
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from huiyin_casework import resources, store
 from huiyin_casework.model.clocks.policy import parse_timezone, parse_working_hours
-from huiyin_casework.store import CLOCKS, MEMBERS, UNITS
+from huiyin_casework.store import ASSIGNMENTS, CLOCKS, MEMBERS, UNITS
 
 _EVERYWHERE = frozenset({"desk", "inspector", "admin"})
 
@@ -66,6 +67,16 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
         running = CLOCKS.c.unit_id.in_(chunk) & CLOCKS.c.edition.is_not(None)
         tx.execute(update(CLOCKS).where(running).values(edition=0))
     return len(changed)
+
+
+_UNITS_OF_CASE: Final = select(ASSIGNMENTS.c.unit_id).where(ASSIGNMENTS.c.case_id == bindparam("case"))
+
+
+def within_reach(connection: Connection, principal: Principal, case_id: str) -> bool:
+    """Whether a unit of the caller's leads or assists in a case; a desk reaches every case."""
+    if principal.everywhere:
+        return True
+    return any(unit in principal.units for (unit,) in fetch(connection, _UNITS_OF_CASE, case=case_id))
 
 
 def read_units(connection: Connection, ids: Sequence[str] | None = None) -> list[unit_pb2.Unit]:

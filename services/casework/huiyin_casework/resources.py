@@ -70,15 +70,10 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         parts=() if row["parts"] == "[]" else map(_part, parts.parse(row["parts"])),
     )
     if with_steps:
-        verbs: dict[str, list[str]] = {}
-        for legal in legal_steps(state_of(row), facts_of(row)):
-            roles = verbs.setdefault(legal.step.value.partition(".")[0], [])
-            roles += [role for role in legal.roles if role not in roles]
-        message.next_steps.extend(case_pb2.NextStep(step=verb, roles=roles) for verb, roles in verbs.items())
+        message.next_steps.extend(_next_steps(state_of(row), facts_of(row)))
     return message
 
 
-<<<<<<< HEAD
 def _part(part: parts.Part) -> case_pb2.Part:
     return case_pb2.Part(
         unit=f"units/{part.unit}",
@@ -97,15 +92,18 @@ def _next_steps(state: State, facts: frozenset[Fact]) -> list[case_pb2.NextStep]
     return [case_pb2.NextStep(step=verb, roles=roles) for verb, roles in verbs.items()]
 
 
-=======
->>>>>>> 1ac5010 (Give the gateway a connection of its own, with limits on all that a client sends and takes)
 _STATES = {number: State(name.removeprefix("STATE_")) for name, number in case_pb2.Case.State.items() if number}
 _STATE_NUMBERS = {state: number for number, state in _STATES.items()}
 
 
 def state_of(row: Fields) -> State:
     """The state of a case's row as the domain names it."""
-    return _STATES[row["state"]]
+    return state_named(row["state"])
+
+
+def state_named(number: case_pb2.Case.State.ValueType) -> State:
+    """The state that is stored under a number."""
+    return _STATES[number]
 
 
 def facts_of(row: Fields) -> frozenset[Fact]:

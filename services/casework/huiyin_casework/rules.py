@@ -29,6 +29,7 @@ class Rules:
         self._policies = policies
         self._calendar = compiled("")
         self._edition = 0
+        self._unit_rows: list[tuple[Any, ...]] = []
         self._units: list[Any] = []
         self._by_id: dict[str, Any] = {}
         self._stand_ins: set[str] = set()
@@ -146,9 +147,10 @@ class Rules:
 
     def _read_units(self) -> None:
         if self._units_from is not None:
-            units = store.units(self._units_from)
-            if units != self._units:
-                self._units = units
+            rows = store.unit_rows(self._units_from)
+            if rows != self._unit_rows:
+                self._unit_rows = rows
+                self._units = units = store.units(self._units_from)
                 self._by_id = {row.id: row for row in units}
                 self._stand_ins = {account for row in units for account in json.loads(row.stand_ins)}
                 self._proposals.clear()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from huiyin_chassis.bulk import insert_many, select_locked, update_many
+from huiyin_chassis.bulk import fetch, insert_many, select_locked, update_many
 from huiyin_chassis.store import Store
 from huiyin_chassis.tables import Id, define_tables
 from sqlalchemy import (
@@ -525,9 +525,17 @@ class Rows:
         self._columns.clear()
 
 
+_EVERY_UNIT = select(UNITS).order_by(UNITS.c.id)
+
+
 def units(connection: Connection) -> list[Row[Any]]:
     """Every unit, by id."""
-    return list(connection.execute(select(UNITS).order_by(UNITS.c.id)))
+    return list(connection.execute(_EVERY_UNIT))
+
+
+def unit_rows(connection: Connection) -> list[tuple[Any, ...]]:
+    """The same as the driver gives them: to see whether any has changed."""
+    return fetch(connection, _EVERY_UNIT)
 
 
 def subtree(rows: Iterable[Row[Any]], roots: Iterable[str]) -> list[str]:

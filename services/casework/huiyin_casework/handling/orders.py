@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
+from huiyin_chassis.bulk import delete_many, insert_many
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
-from sqlalchemy import delete, func, insert, select
+from sqlalchemy import func, select
 
 from huiyin_casework import supervision
 from huiyin_casework.casefile import SYSTEM
@@ -35,14 +36,9 @@ class OrderSteps(StepWork):
         if self._actor != SYSTEM:
             self._check_reserved(units[0])
         case_id = self._case["id"]
-        self._tx.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.case_id == case_id))
+        delete_many(self._tx.connection, ASSIGNMENTS.c.case_id, [case_id])
         rows = [{"case_id": case_id, "unit_id": unit, "lead": unit == units[0]} for unit in units]
-<<<<<<< HEAD
         insert_many(self._tx.connection, ASSIGNMENTS, rows)
-=======
-        self._tx.execute(insert(ASSIGNMENTS), rows)
-        self._files.cases.change(self._case, assisting_units=json.dumps(sorted(units[1:])))
->>>>>>> 1ac5010 (Give the gateway a connection of its own, with limits on all that a client sends and takes)
         details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
         self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
         self._files.clocks.start_order(self._case, units[0])
@@ -94,7 +90,7 @@ class OrderSteps(StepWork):
         details: dict[str, object] = {"unit": self._case["lead_unit"]}
         if upholds:
             case_id = self._case["id"]
-            self._tx.execute(delete(ASSIGNMENTS).where(ASSIGNMENTS.c.case_id == case_id))
+            delete_many(self._tx.connection, ASSIGNMENTS.c.case_id, [case_id])
             self._files.clocks.end_kinds(case_id, [Kind.ACCEPTANCE], DROPPED)
             take_parts_back(self._files, self._case)
             self._files.record_with_note(self._case, "case.objection_upheld", self._actor, details, note)

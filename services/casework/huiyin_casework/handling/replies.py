@@ -8,10 +8,10 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from huiyin.casework.v1 import case_pb2, inquiry_pb2, task_pb2
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import fetch, insert_many
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from huiyin_chassis.ids import derived_id
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 
 from huiyin_casework import examining, pastanswers
 from huiyin_casework.handling.parts import lapse_parts, missing_parts
@@ -35,6 +35,9 @@ _NO_PARAGRAPHS: Final[Mapping[str, str]] = MappingProxyType({})
 _IN_WORK: Final = frozenset(
     {case_pb2.Reply.STATE_DRAFTED, case_pb2.Reply.STATE_REVIEWED, case_pb2.Reply.STATE_APPROVED}
 )
+
+
+_DRAFTS: Final = select(func.count()).where(REPLIES.c.case_id == bindparam("case"))
 
 
 class ReplySteps(StepWork):
@@ -174,8 +177,8 @@ class ReplySteps(StepWork):
     # Drafts
 
     def _next_version(self) -> int:
-        count = select(func.count()).select_from(REPLIES).where(REPLIES.c.case_id == self._case["id"])
-        return int(self._tx.execute(count).scalar_one()) + 1
+        ((count,),) = fetch(self._tx.connection, _DRAFTS, case=self._case["id"])
+        return int(count) + 1
 
     def _check_paragraphs(self, paragraphs: Mapping[str, str]) -> None:
         if not paragraphs:

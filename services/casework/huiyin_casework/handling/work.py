@@ -8,7 +8,6 @@ from huiyin.casework.v1 import case_pb2
 from huiyin_chassis.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.store import Tx
-from sqlalchemy import select
 
 from huiyin_casework import offices, resources
 from huiyin_casework.casefile import CaseFiles
@@ -23,7 +22,6 @@ from huiyin_casework.model.steps import (
 )
 from huiyin_casework.resources import facts_of, state_number, state_of
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import ASSIGNMENTS
 
 
 class StepWork:
@@ -35,7 +33,7 @@ class StepWork:
         self._files = CaseFiles(tx, rules)
         case_id = name.removeprefix("cases/")
         case = self._files.cases.find(tx.connection, case_id)
-        if case is None or not _may_see(tx, principal, case_id):
+        if case is None or not offices.within_reach(tx.connection, principal, case_id):
             raise NotFound(name)
         if etag and etag != resources.etag(case):
             raise Aborted("STALE_ETAG", f"{name} was changed meanwhile; read it again and repeat the step")
@@ -107,12 +105,3 @@ def step_not_possible(error: IllegalStep) -> FailedPrecondition:
     """An illegal step as the contract tells it."""
     possible = ",".join(legal.step.value for legal in error.legal)
     return FailedPrecondition("STEP_NOT_POSSIBLE", str(error), state=error.state.value, possible=possible)
-
-
-def _may_see(tx: Tx, principal: Principal, case_id: str) -> bool:
-    if principal.everywhere:
-        return True
-    query = select(ASSIGNMENTS.c.case_id).where(
-        ASSIGNMENTS.c.case_id == case_id, ASSIGNMENTS.c.unit_id.in_(principal.units)
-    )
-    return tx.execute(query.limit(1)).first() is not None

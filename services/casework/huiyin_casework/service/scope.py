@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from huiyin_chassis.errors import NotFound
 from huiyin_chassis.identity import Principal
-from sqlalchemy import ColumnElement, Connection, Select, select, true
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, select, true
 
+from huiyin_casework.offices import within_reach
 from huiyin_casework.store import ASSIGNMENTS, CASES
+
+_CASE: Final = select(CASES).where(CASES.c.id == bindparam("case"))
 
 
 def scope(principal: Principal) -> object:
@@ -30,8 +33,8 @@ def cases(principal: Principal) -> Select[Any]:
 
 def visible_case(connection: Connection, principal: Principal, name: str) -> Any:
     """A case within reach by its name, as a mapping. Raises NotFound."""
-    query = cases(principal).where(CASES.c.id == name.removeprefix("cases/"))
-    row = connection.execute(query).mappings().one_or_none()
-    if row is None:
+    case_id = name.removeprefix("cases/")
+    row = connection.execute(_CASE, {"case": case_id}).mappings().one_or_none()
+    if row is None or not within_reach(connection, principal, case_id):
         raise NotFound(name)
     return row
