@@ -1,17 +1,17 @@
 """Every row of the table of steps, for every role, and every step that the table does not have: taken over gRPC.
 
-The cases are generated from the table. One store is enough: what a store does with a step is tested on both elsewhere.
+The cases are generated from the table, and many are under way at once: so both databases are walked in little time.
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import grpc
-import pytest
 from huiyin.casework.v1 import (
     admission_pb2,
     case_pb2,
@@ -166,6 +166,9 @@ MAKES_TRUE: dict[Fact, tuple[tuple[Step, Principal | str], ...]] = {
 }
 """How a fact that a step needs comes true, by somebody else than who takes the step."""
 
+AT_ONCE = 16
+"""Cases that are under way at a time."""
+
 HOLDERS = [*ROLES, AUTHOR]
 
 OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.WITHDRAW, Step.FEEDBACK} | {
@@ -187,12 +190,6 @@ def _pairs() -> Iterator[tuple[State, Step]]:
 
 
 ROWS = {(row.source, row.step): row for row in TABLE}
-
-
-@pytest.fixture
-def database_url(sqlite_url: str) -> str:
-    """One store is enough."""
-    return sqlite_url
 
 
 async def _works(office: Office, count: int) -> Iterator[Work]:
@@ -242,14 +239,21 @@ async def _state(office: Office, work: Work) -> str:
 
 def test_every_row_is_taken_by_its_roles_and_refused_to_the_others(run: Run) -> None:
     async def test(office: Office) -> None:
-        works = await _works(office, sum(len(roles_of(row)) for row in TABLE))
-        for row in TABLE:
-            for role in roles_of(row):
-                work = await _bring(office, next(works), row.source, row.step)
+        taken = [(row, role) for row in TABLE for role in roles_of(row)]
+        works = await _works(office, len(taken))
+        together = asyncio.Semaphore(AT_ONCE)
+
+        async def take(row: Transition, role: str, work: Work) -> None:
+            async with together:
+                await _bring(office, work, row.source, row.step)
                 if role == roles_of(row)[0]:
                     await _refused_to_others(office, work, row)
                 await _take(office, work, row.step, _who(row.step, role))
                 assert await _state(office, work) == row.target, (row, role)
+
+        async with asyncio.TaskGroup() as group:
+            for row, role in taken:
+                group.create_task(take(row, role, next(works)))
 
     run(test)
 
@@ -286,8 +290,8 @@ def test_every_step_that_the_table_does_not_have_is_refused_with_those_that_it_h
         events = {case.name: case.event.removeprefix("events/") for case in await office.cases()}
         await office.tell(merged(events[merging.case], events[into.case]))
         by_state = {State.MERGED: merging}
-        for state in WAYS:
-            by_state[state] = await _bring(office, next(works), state)
+        brought = await asyncio.gather(*(_bring(office, next(works), state) for state in WAYS))
+        by_state |= dict(zip(WAYS, brought, strict=True))
         for state, step in _pairs():
             if (state, step) in ROWS or (state == State.MERGED and step in OF_INQUIRIES):
                 continue  # the inquiry of a case that was merged belongs to the other case
