@@ -33,6 +33,7 @@ from huiyin.analyzer.v1 import analyzer_service_pb2_grpc, event_pb2
 from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_casework import supervision
+from huiyin_casework.cleaning import Cleaning
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.offices import seed
@@ -40,6 +41,7 @@ from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer
+from huiyin_casework.service.attachments import Attaching
 from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, MIGRATIONS, NO_DEADLINE, CaseworkStore
 from huiyin_casework.worker.following import Following, Told
@@ -358,7 +360,13 @@ async def _long_lists(url: str, folder: Path) -> dict[str, object]:
                 await store.write(partial(_insert, table, some))
         set_current_principal(_PEOPLE["desk"])
         servicer = CaseworkServicer(
-            store, Feed(store), policies, Rules(policies), Secrets(folder / "secrets"), AnswerSearch()
+            store,
+            Feed(store),
+            policies,
+            Rules(policies),
+            Secrets(folder / "secrets"),
+            AnswerSearch(),
+            Attaching(Cleaning(), most_bytes=1, most_files=1),
         )
         lists = {name: await _time_list(servicer, make) for name, make in town.filters().items()}
         due = [await _time_due(store, town.now) for _ in range(200)]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self, TypeVar
+from urllib.parse import unquote
 
 import httpx
 
@@ -83,6 +84,17 @@ class Gateway:
     def patch(self, path: str, body: Json) -> Json:
         """PATCH of a JSON body."""
         return self.call("PATCH", path, json=body)
+
+    def file(self, method: str, path: str, **options: Any) -> tuple[bytes, str]:
+        """A file, and the name under which it is to be saved."""
+        try:
+            answer = self.http.request(method, path, **options)
+        except httpx.HTTPError as error:
+            raise self.unreachable(error) from error
+        if answer.is_error:
+            raise problem_of(answer)
+        _, _, name = answer.headers.get("content-disposition", "").partition("filename*=UTF-8''")
+        return answer.content, unquote(name)
 
     def call(self, method: str, path: str, **options: Any) -> Json:
         """One call; the answer's JSON object."""

@@ -9,7 +9,19 @@ from typing import Annotated
 import typer
 
 from huiyin_cli.client import Problem
-from huiyin_cli.commands import cases, clocks, events, grading, inquiries, notifications, posts, replies, system, topics
+from huiyin_cli.commands import (
+    attachments,
+    cases,
+    clocks,
+    events,
+    grading,
+    inquiries,
+    notifications,
+    posts,
+    replies,
+    system,
+    topics,
+)
 from huiyin_cli.console import caller, err
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -39,6 +51,7 @@ app.command("status")(system.status)
 app.add_typer(events.app, name="events")
 app.add_typer(cases.app, name="cases")
 app.add_typer(inquiries.app, name="inquiries")
+app.add_typer(attachments.app, name="attachments")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(grading.app, name="policy")
 app.add_typer(topics.models_app, name="models")

@@ -7,13 +7,14 @@ import re
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 import grpc
 import grpc.aio
 import structlog
 from google.protobuf.message import Message
 from huiyin.gateway.v1 import change_pb2
+from huiyin.type.v1 import download_pb2
 from huiyin_chassis import client, telemetry
 from huiyin_chassis.errors import (
     DeadlineExceeded,
@@ -62,7 +63,7 @@ _JSON: Final = head_of([(b"content-type", b"application/json"), (b"cache-control
 _EVENT_STREAM: Final = head_of(
     [(b"content-type", b"text/event-stream"), (b"cache-control", b"no-store"), (b"x-accel-buffering", b"no")]
 )
-_CORS_TOLD: Final = (b"access-control-expose-headers", b"ETag, Allow, Retry-After, X-Trace-Id")
+_CORS_TOLD: Final = (b"access-control-expose-headers", b"ETag, Allow, Retry-After, X-Trace-Id, Content-Disposition")
 _CORS_ASKED: Final = [
     (b"access-control-allow-headers", b"Authorization, Content-Type, If-Match, Last-Event-ID, traceparent"),
     (b"access-control-max-age", b"600"),
@@ -307,7 +308,7 @@ class _Answer:
         if message.DESCRIPTOR.full_name == HTTP_BODY:
             kind = message.content_type if _MEDIA_TYPE.fullmatch(message.content_type) else "application/octet-stream"
             head = b"content-type: %b\r\ncache-control: no-store\r\n" % kind.encode()
-            self._exchange.answer(200, head + _WITH_DOCUMENT + self._also, message.data)
+            self._exchange.answer(200, head + _saved_as(message) + _WITH_DOCUMENT + self._also, message.data)
             return
         etag = getattr(message, "etag", "")
         head = b'%betag: "%b"\r\n' % (_JSON, etag.encode()) if etag else _JSON
@@ -340,6 +341,15 @@ def _answered_by(part: str, error: grpc.RpcError) -> DomainError:
         why = f"the {part} did not answer within {client.DEADLINE:.0f} s; try again, or ask for less at once"
         return DeadlineExceeded("DEADLINE_EXCEEDED", why, part=part)
     return found
+
+
+def _saved_as(body: Any) -> bytes:
+    """Of a file the name under which it is saved, rather than shown (RFC 6266, RFC 8187)."""
+    download = download_pb2.Download()
+    for extension in body.extensions:
+        if extension.Unpack(download):
+            return f"content-disposition: attachment; filename*=UTF-8''{quote(download.file_name)}\r\n".encode()
+    return b""
 
 
 def _require(principal: Principal, permission: str) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests import files
 from tests.e2e.conftest import SAMPLES, Start, System
 
 ROWS = len((SAMPLES / "messages.csv").read_text("utf-8").splitlines()) - 1
@@ -176,6 +177,19 @@ def test_a_citizen_asks_and_looks_up_while_an_officer_watches(system: System) ->
     assert "inquiry.received" in seen[0] and "inquiries/" in seen[0] and "路灯" not in seen[0]
     told = system.huiyin("receipt", asked["receipt"])
     assert "answer by" in told and told.startswith(("RECEIVED", "IN_PROGRESS"))
+
+
+def test_a_photograph_comes_with_an_inquiry_and_says_no_place_any_more(system: System, tmp_path: Path) -> None:
+    path = tmp_path / "井盖.jpg"
+    path.write_bytes(files.jpeg())
+    asked = json.loads(system.huiyin("inquire", "路口的井盖松动", "--attach", str(path), "--json"))
+    (file,) = json.loads(system.huiyin("receipt", asked["receipt"], "--json"))["attachments"]
+    wanted = {"receipt": asked["receipt"], "attachment": file["id"]}
+    answer = httpx.post(f"{system.layout.address}/v1/receipts:download", json=wanted)
+    assert answer.headers["content-type"] == "image/jpeg"
+    assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%E4%BA%95%E7%9B%96.jpg"
+    assert "sandbox" in answer.headers["content-security-policy"]
+    assert answer.content.startswith(b"\xff\xd8\xff") and files.UNSEEN.encode() not in answer.content
 
 
 def events(lines: Iterator[str]) -> Iterator[Event]:

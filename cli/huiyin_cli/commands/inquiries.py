@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from huiyin_cli import (
+    attaching,
     stepping,
 )
 from huiyin_cli.client import Json, Problem
@@ -23,6 +25,10 @@ from huiyin_cli.console import (
     print_lines,
     short,
 )
+
+Attach = Annotated[
+    list[Path] | None, typer.Option("--attach", help="A JPEG, PNG, WebP or PDF of at most 5 MB; may be repeated.")
+]
 
 app = typer.Typer(no_args_is_help=True, help="What people ask, and what is said to them meanwhile.")
 
@@ -173,13 +179,17 @@ def inquire(
     consent: Annotated[
         bool, typer.Option("--public", help="The masked text may become public with the answer.")
     ] = False,
+    attach: Attach = None,
     as_json: AsJson = False,
 ) -> None:
     """Submits an inquiry as a citizen would, and prints its receipt."""
     public = as_public()
+    for path in attach or ():
+        attaching.file_of(path)  # nothing is submitted where a file could not be sent
     answer = public.post(
         "/v1/inquiries:submit", {"text": text, "subject": subject, "contact": contact, "publicConsent": consent}
     )
+    _attach(answer, attach)
     if as_json:
         print_json(answer)
         return
@@ -203,10 +213,13 @@ def take(
     subject: Annotated[str, typer.Option(help="A title.")] = "",
     contact: Annotated[str, typer.Option(help="How to reach the author; kept encrypted, destroyed afterwards.")] = "",
     read_back: Annotated[bool, typer.Option("--read-back", help="It was read back already: do not ask.")] = False,
+    attach: Attach = None,
     as_json: AsJson = False,
 ) -> None:
     """Takes an inquiry down on the telephone or at the counter: the text is read back before it is stored."""
     gateway = caller.gateway()
+    for path in attach or ():
+        attaching.file_of(path)
     body = {"text": text, "subject": subject, "channel": f"CHANNEL_{channel.upper()}"}
     prepared = gateway.post("/v1/inquiries:prepare", body)
     if not read_back:
@@ -216,6 +229,7 @@ def take(
             raise Problem("Nothing was stored; write down what the author says, and take it again.")
     submitted = {**body, "contact": contact, "confirmation": prepared["confirmation"]}
     answer = gateway.post("/v1/inquiries:submit", submitted)
+    _attach(answer, attach)
     if as_json:
         print_json(answer)
         return
@@ -233,6 +247,8 @@ def receipt(
     satisfied: Annotated[bool, typer.Option("--satisfied", help="The answer satisfies; said once.")] = False,
     dissatisfied: Annotated[str, typer.Option(help="The answer does not satisfy, and why; said once.")] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Nobody needs to answer any more.")] = False,
+    attach: Attach = None,
+    download: Annotated[str, typer.Option(help="Saves a file by its id, in this folder.")] = "",
     as_json: AsJson = False,
 ) -> None:
     """Reads how an inquiry stands, and its answer; or adds to it, judges its answer, or follows up on it.
@@ -241,6 +257,14 @@ def receipt(
     """
     if add:
         as_public().post("/v1/receipts:write", {"receipt": token, "text": add})
+    for _ in attaching.attach_all(as_public(), token, attach or ()):
+        pass
+    if download:
+        body = {"receipt": token, "attachment": download}
+        out.print(
+            str(attaching.save(*as_public().file("POST", "/v1/receipts:download", json=body), None)), markup=False
+        )
+        return
     if withdraw:
         as_public().post("/v1/receipts:withdraw", {"receipt": token})
     if satisfied or dissatisfied:
@@ -263,11 +287,22 @@ def receipt(
     )
     _say_weekdays(answer)
     print_lines(stepping.message_lines(answer.get("messages", []), "you"))
+    print_lines(attaching.attachment_lines(answer.get("attachments", [])))
     for found in answer.get("answers", []):
         out.print(f"\n{local(found.get('publishTime', ''))}  {found.get('unitDisplayName', '')}", markup=False)
         out.print(found.get("text", ""), markup=False)
         for line in filter(None, (found.get("paragraph"), found.get("unitContact"))):
             out.print(line, markup=False)
+        print_lines(attaching.attachment_lines(found.get("attachments", [])))
+
+
+def _attach(submitted: Json, paths: list[Path] | None) -> None:
+    """Adds files to an inquiry that was submitted just now; its receipt is told even where one is refused."""
+    try:
+        for _ in attaching.attach_all(as_public(), submitted["receipt"], paths or ()):
+            pass
+    except Problem as problem:
+        err.print(f"Submitted, but a file was not added: {problem}", style="red", markup=False, highlight=False)
 
 
 def _say_weekdays(answer: Json) -> None:

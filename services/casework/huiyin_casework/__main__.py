@@ -20,11 +20,13 @@ from huiyin_chassis.server import Server, Service, Worker
 from huiyin_chassis.store import Tx
 
 from huiyin_casework import offices
+from huiyin_casework.cleaning import Cleaning
 from huiyin_casework.config import CaseworkSettings
 from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer
+from huiyin_casework.service.attachments import Attaching
 from huiyin_casework.service.policies import CHECKS
 from huiyin_casework.store import MIGRATIONS, CaseworkStore
 from huiyin_casework.worker.following import Following
@@ -63,10 +65,11 @@ async def wire(settings: CaseworkSettings) -> tuple[Server, dict[str, Worker], C
         apply=following.apply,
         relist=Listing(store, following, analyzer, signer).relist,
     )
+    attaching = Attaching(Cleaning(), most_bytes=settings.attachment_bytes, most_files=settings.attachments)
     service = Service(
         casework_service_pb2.DESCRIPTOR.services_by_name["CaseworkService"],
         add_CaseworkServiceServicer_to_server,
-        CaseworkServicer(store, feed, policies, rules, Secrets(settings.secrets), answers),
+        CaseworkServicer(store, feed, policies, rules, Secrets(settings.secrets), answers, attaching),
     )
     forgetting = Forgetting(
         store, feed, rules, following, feed_days=settings.feed_days, answer_days=settings.answer_days

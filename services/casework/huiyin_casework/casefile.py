@@ -25,6 +25,7 @@ from huiyin_casework.resources import SETTLED, state_named, state_number, state_
 from huiyin_casework.rules import GRADE_NAMES, Rules
 from huiyin_casework.store import (
     ADMISSIONS,
+    ATTACHMENTS,
     CASES,
     ENTRIES,
     EVENTS,
@@ -87,6 +88,7 @@ class CaseFiles:
         self.cases = Rows(CASES)
         self.inquiries = Rows(INQUIRIES)
         self.messages = Rows(MESSAGES)
+        self.attachments = Rows(ATTACHMENTS)
         self.admissions = Rows(ADMISSIONS)
         self.replies = Rows(REPLIES)
         self.tasks = Rows(TASKS)
@@ -113,8 +115,17 @@ class CaseFiles:
     def load_messages_of(self, inquiry: Fields) -> list[Fields]:
         """The messages of an inquiry, the oldest first."""
         self.messages.load(self.tx.connection, MESSAGES.c.inquiry_id, [inquiry["id"]])
-        found = (row for row in self.messages if row["inquiry_id"] == inquiry["id"])
-        return sorted(found, key=lambda row: (row["create_time"], row["id"]))
+        return in_order(row for row in self.messages if row["inquiry_id"] == inquiry["id"])
+
+    def load_attachments_of(self, inquiry: Fields) -> list[Fields]:
+        """The files of an inquiry, the oldest first."""
+        self.attachments.load(self.tx.connection, ATTACHMENTS.c.inquiry_id, [inquiry["id"]])
+        return in_order(row for row in self.attachments if row["inquiry_id"] == inquiry["id"])
+
+    def load_enclosures_of(self, reply_id: str) -> list[Fields]:
+        """The files of a reply, the oldest first."""
+        self.attachments.load(self.tx.connection, ATTACHMENTS.c.reply_id, [reply_id])
+        return in_order(row for row in self.attachments if row["reply_id"] == reply_id)
 
     def event(self, event_id: str) -> Fields | None:
         """An event; of one that was merged away, the one that has its posts now."""
@@ -199,6 +210,15 @@ class CaseFiles:
             details["unit"] = message["unit"]
         actor = message["account"] or AUTHOR
         self.record(case, step, actor, details, text=message["text"], salt=message["salt"])
+
+    def record_attachment(self, case: Fields, attachment: Fields) -> None:
+        """Adds a file to a case's chain, by a digest of the hash of its bytes."""
+        self.attachments.change(attachment, case_id=case["id"])
+        about = {"inquiry": attachment["inquiry_id"]} if attachment["inquiry_id"] else {"reply": attachment["reply_id"]}
+        details: dict[str, object] = {"attachment": attachment["id"], "type": attachment["media_type"], **about}
+        step = "case.attached" if attachment["inquiry_id"] else "case.enclosed"
+        actor = attachment["account"] or AUTHOR
+        self.record(case, step, actor, details, text=attachment["sha256"], salt=attachment["salt"])
 
     def tell(self, case: Fields, kind: str) -> None:
         """Adds a change of a case to the feed."""
@@ -328,6 +348,10 @@ class CaseFiles:
             for message in self.load_messages_of(inquiry):
                 if not message["case_id"]:
                     self.record_message(case, message)
+        if inquiry["attachment_count"]:
+            for attachment in self.load_attachments_of(inquiry):
+                if not attachment["case_id"]:
+                    self.record_attachment(case, attachment)
         self.tell_inquiry(inquiry, "inquiry.updated" if inquiry["revision"] else "inquiry.received")
 
     def take_inquiry(self, case: Fields, inquiry: Fields) -> None:
@@ -485,6 +509,7 @@ class CaseFiles:
             self.cases,
             self.inquiries,
             self.messages,
+            self.attachments,
             self.admissions,
             self.clocks.rows,
             self.replies,
@@ -546,6 +571,7 @@ def new_inquiry(
         "follows": "",
         "reply_id": "",
         "message_count": 0,
+        "attachment_count": 0,
         "question_id": "",
         "feedback": inquiry_pb2.Inquiry.FEEDBACK_UNSPECIFIED,
         "feedback_time": 0,
@@ -556,6 +582,11 @@ def new_inquiry(
         "revision": 0,
         **fields,
     }
+
+
+def in_order(rows: Iterable[Fields]) -> list[Fields]:
+    """Rows as they were written."""
+    return sorted(rows, key=lambda row: (row["create_time"], row["id"]))
 
 
 def _earliest(inquiries: Iterable[Fields]) -> int:

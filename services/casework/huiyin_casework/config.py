@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from huiyin_chassis.config import ProcessSettings, port_number, setting
+
+MOST_BYTES: Final = 6_000_000
+"""Of a file, so that its base64 fits into a request of 8 MiB."""
 
 
 def _at_least_one(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ValueError("give a whole number of at least 1")
+    return int(text)
+
+
+def _attachment_bytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= MOST_BYTES:
+        raise ValueError(f"give a whole number from 1 to {MOST_BYTES}: that is what a request takes")
     return int(text)
 
 
@@ -36,6 +46,15 @@ class CaseworkSettings(ProcessSettings):
         "HUIYIN_SECRETS",
         Path("var/casework/secrets"),
         "Folder of the keys of receipts and contacts; made when missing, shared by replicas.",
+    )
+    attachment_bytes: int = setting(
+        "HUIYIN_ATTACHMENT_BYTES",
+        5_000_000,
+        "Bytes of a file at an inquiry or an answer; 6,000,000 at most.",
+        parse=_attachment_bytes,
+    )
+    attachments: int = setting(
+        "HUIYIN_ATTACHMENTS", 6, "Files that an inquiry, or an answer, may have.", parse=_at_least_one
     )
     answer_days: int = setting(
         "HUIYIN_ANSWER_DAYS",

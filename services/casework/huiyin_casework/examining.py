@@ -12,10 +12,10 @@ from huiyin_chassis.bulk import fetch
 from huiyin_chassis.policies import Policies
 from sqlalchemy import Connection, and_, bindparam, select
 
-from huiyin_casework.model.checks import Checks, Draft, Finding, Kind, Place, Severity, parse_checks
+from huiyin_casework.model.checks import Checks, Draft, Enclosed, Finding, Kind, Place, Severity, parse_checks
 from huiyin_casework.model.points import Asked
 from huiyin_casework.personal import personal_spans
-from huiyin_casework.resources import SETTLED, named
+from huiyin_casework.resources import SETTLED, Fields, named
 from huiyin_casework.store import INQUIRIES, UNITS
 
 POLICY: Final = "replies"
@@ -47,8 +47,20 @@ def examine(
     office, contact = unit[0] if unit else ("", "")
     asked = list(_asked(connection, case_id))
     personal = {"": personal_spans(text)} | {inquiry: personal_spans(told) for inquiry, told in paragraphs.items()}
-    checks = _compiled(policies.active(connection, POLICY).body)
-    return checks.check(Draft(text, paragraphs, office, contact), asked, personal)
+    return checks_of(connection, policies).check(Draft(text, paragraphs, office, contact), asked, personal)
+
+
+def enclosed(rows: Iterable[Fields]) -> list[Enclosed]:
+    """Files of a reply as the checks look at them."""
+    return [
+        Enclosed(f"cases/{row['case_id']}/attachments/{row['id']}", bool(row["cleared_by"]), row["personal_data_count"])
+        for row in rows
+    ]
+
+
+def checks_of(connection: Connection, policies: Policies) -> Checks:
+    """The checks in force."""
+    return _compiled(policies.active(connection, POLICY).body)
 
 
 def packed(findings: Iterable[Finding]) -> str:
@@ -103,6 +115,7 @@ def _shown(finding: Finding, text: str) -> reply_pb2.Finding:
         words="" if whole else text[finding.start : finding.end],
         why=finding.why,
         instead=finding.instead,
+        attachment=finding.attachment,
     )
 
 

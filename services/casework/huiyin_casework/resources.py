@@ -10,6 +10,7 @@ from typing import Any
 from google.protobuf.timestamp_pb2 import Timestamp
 from huiyin.casework.v1 import (
     admission_pb2,
+    attachment_pb2,
     case_pb2,
     clock_pb2,
     inquiry_pb2,
@@ -161,6 +162,7 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         admission_state=row["admission_state"],
         taken_by=row["taken_by"],
         has_contact=row["has_contact"],
+        attachment_count=row["attachment_count"],
     )
 
 
@@ -197,8 +199,42 @@ def message(row: Fields, inquiry: Fields) -> message_pb2.Message:
     )
 
 
-def reply(row: Fields, paragraphs: Sequence[Fields], findings: Sequence[reply_pb2.Finding]) -> case_pb2.Reply:
-    """A reply, with what it says to single authors and what it was told of."""
+def attachment(row: Fields) -> attachment_pb2.Attachment:
+    """A file of an inquiry or of an answer."""
+    return attachment_pb2.Attachment(
+        name=f"{_holder(row)}/attachments/{row['id']}",
+        file_name=row["file_name"],
+        media_type=row["media_type"],
+        size=row["size"],
+        sha256=row["sha256"],
+        account=row["account"],
+        create_time=time(row["create_time"]),
+        cleared_by=row["cleared_by"],
+        clear_time=time(row["clear_time"]),
+        readable=row["readable"],
+        personal_data_count=row["personal_data_count"],
+        reply=f"cases/{row['case_id']}/replies/{row['reply_id']}" if row["reply_id"] else "",
+    )
+
+
+def _holder(attachment: Fields) -> str:
+    return f"inquiries/{attachment['inquiry_id']}" if attachment["inquiry_id"] else f"cases/{attachment['case_id']}"
+
+
+def shown_attachment(row: Fields) -> attachment_pb2.ShownAttachment:
+    """A file as the author of an inquiry or the public sees it."""
+    return attachment_pb2.ShownAttachment(
+        id=row["id"], file_name=row["file_name"], media_type=row["media_type"], size=row["size"]
+    )
+
+
+def reply(
+    row: Fields,
+    paragraphs: Sequence[Fields],
+    findings: Sequence[reply_pb2.Finding],
+    enclosures: Sequence[Fields] = (),
+) -> case_pb2.Reply:
+    """A reply, with what it says to single authors, what it was told of, and the files that go with it."""
     return case_pb2.Reply(
         name=f"cases/{row['case_id']}/replies/{row['id']}",
         state=row["state"],
@@ -219,6 +255,7 @@ def reply(row: Fields, paragraphs: Sequence[Fields], findings: Sequence[reply_pb
             for each in paragraphs
         ),
         overridden=row["overridden"],
+        attachments=map(attachment, enclosures),
     )
 
 

@@ -40,6 +40,11 @@ class Rules:
         self._catalogue_from: Connection | None = None
         self._units_from: Connection | None = None
 
+    @property
+    def policies(self) -> Policies:
+        """Where policies are read from."""
+        return self._policies
+
     def consult(self, connection: Connection) -> None:
         """From here on, what is in force in this connection's transaction."""
         self._policy_from = self._catalogue_from = self._units_from = connection

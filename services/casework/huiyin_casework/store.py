@@ -169,6 +169,7 @@ INQUIRIES = Table(
     # The reply that answers it, "" while none does.
     _text("reply_id"),
     Column("message_count", Integer, nullable=False),
+    Column("attachment_count", Integer, nullable=False),
     # The question to its author that waits for an answer, "" for none.
     _text("question_id"),
     Column("feedback", Integer, nullable=False),
@@ -214,6 +215,44 @@ MESSAGES = Table(
     _time("create_time"),
     Index("messages_by_inquiry", "inquiry_id", "create_time"),
     Index("messages_by_case", "case_id"),
+)
+
+ATTACHMENTS = Table(
+    "attachments",
+    METADATA,
+    # A file of an inquiry, or of an answer of a case.
+    Column("id", Text, primary_key=True),
+    # "" for a file of an answer.
+    _text("inquiry_id"),
+    # The case in whose chain it stands, "" until a case holds the inquiry.
+    _text("case_id"),
+    # The reply that it goes with, "" for a file of an inquiry.
+    _text("reply_id"),
+    _text("file_name"),
+    _text("media_type"),
+    Column("size", BigInteger, nullable=False),
+    # Of its bytes, in hex; destroyed with the text of its inquiry, as the salt of its digest in the chain is.
+    _text("sha256"),
+    Column("salt", LargeBinary, nullable=False),
+    # "" for the author of the inquiry.
+    _text("account"),
+    _text("cleared_by"),
+    _time("clear_time"),
+    Column("readable", Boolean, nullable=False),
+    Column("personal_data_count", Integer, nullable=False),
+    _time("create_time"),
+    Index("attachments_by_inquiry", "inquiry_id"),
+    Index("attachments_by_case", "case_id"),
+    Index("attachments_by_reply", "reply_id"),
+    Index("attachments_by_sha256", "sha256"),
+)
+
+BLOBS = Table(
+    "blobs",
+    METADATA,
+    # The bytes of attachments, once each.
+    Column("sha256", Text, primary_key=True),
+    Column("data", LargeBinary, nullable=False),
 )
 
 ADMISSIONS = Table(
@@ -317,6 +356,8 @@ REPLIES = Table(
     # JSON list of findings, without words: those stand in the texts that they point into.
     _text("findings"),
     Column("overridden", Boolean, nullable=False),
+    # Files that go with it.
+    Column("enclosure_count", Integer, nullable=False),
     Index("replies_by_case", "case_id", "create_time"),
 )
 

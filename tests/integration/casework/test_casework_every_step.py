@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 from huiyin.casework.v1 import (
     admission_pb2,
+    attachment_pb2,
     case_pb2,
     contact_pb2,
     inquiry_pb2,
@@ -24,6 +25,7 @@ from huiyin.casework.v1 import (
 from huiyin_casework.model.steps import AUTHOR, DESK, NEEDS, OFFICES, TABLE, Fact, State, Step, Transition, roles_of
 from huiyin_chassis.identity import ROLES, Principal
 
+from tests.files import png
 from tests.integration.casework.conftest import Office, Run, joined, merged, opened
 
 PASS, RETURN = case_pb2.DECISION_PASS, case_pb2.DECISION_RETURN
@@ -38,6 +40,8 @@ ASSISTING = {role: Principal(f"accounts/{role}", roles=(role,), units=("roads",)
 SECOND = Principal("accounts/second", roles=("officer",), units=("water",))
 SECOND_ASSISTING = Principal("accounts/second", roles=("officer",), units=("roads",))
 SECOND_DESK = Principal("accounts/second", roles=("desk",), everywhere=True)
+
+FILE = attachment_pb2.AttachmentFile(file_name="现场.png", data=png())
 
 WAYS: dict[State, tuple[Step, ...]] = {
     State.REGISTERED: (),
@@ -62,6 +66,13 @@ class Work:
     receipt: str
     other: str
     """A case that stays open."""
+    attachment: str = "none"
+    """The id of a file of its draft."""
+
+    @property
+    def enclosure(self) -> str:
+        """The name of that file."""
+        return f"{self.case}/attachments/{self.attachment}"
 
 
 def _decide(request: Callable[..., Any], decision: case_pb2.Decision.ValueType) -> Callable[[Work], Any]:
@@ -118,6 +129,10 @@ CALLS: dict[Step, tuple[str, Callable[[Work], Any]]] = {
     Step.ASK: ("AskAuthor", lambda work: message_pb2.AskAuthorRequest(name=work.inquiry, text="几号楼？")),
     Step.TELL: ("TellAuthor", lambda work: message_pb2.TellAuthorRequest(name=work.inquiry, text="已派人查看")),
     Step.CLOSE_QUESTION: ("CloseQuestion", lambda work: message_pb2.CloseQuestionRequest(name=work.inquiry)),
+    Step.ATTACH: ("AttachToInquiry", lambda work: attachment_pb2.AttachToInquiryRequest(name=work.inquiry, file=FILE)),
+    Step.ENCLOSE: ("EncloseFile", lambda work: attachment_pb2.EncloseFileRequest(name=work.case, file=FILE)),
+    Step.TAKE_OUT: ("TakeOutAttachment", lambda work: attachment_pb2.TakeOutAttachmentRequest(name=work.enclosure)),
+    Step.CLEAR: ("ClearAttachment", lambda work: attachment_pb2.ClearAttachmentRequest(name=work.enclosure)),
     Step.CONTACT_TO_ASK: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_ASK_BACK)),
     Step.CONTACT_TO_VERIFY: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_VERIFY_ON_SITE)),
     Step.CONTACT_TO_DELIVER: ("ReadContact", _read(contact_pb2.CONTACT_PURPOSE_DELIVER_REPLY)),
@@ -181,6 +196,7 @@ OF_INQUIRIES = {Step.ASK, Step.TELL, Step.CLOSE_QUESTION, Step.WRITE, Step.WITHD
     Step.CONTACT_TO_VERIFY,
     Step.CONTACT_TO_DELIVER,
     Step.CONTACT_TO_VISIT,
+    Step.ATTACH,
 }
 """Steps that name an inquiry and find its case."""
 
@@ -227,6 +243,9 @@ async def _bring(office: Office, work: Work, state: State, step: Step | None = N
     if step in NEEDS:
         for maker, who in MAKES_TRUE[NEEDS[step]]:
             await _take(office, work, maker, who)
+    if step in (Step.TAKE_OUT, Step.CLEAR):
+        enclosed = await _take(office, work, Step.ENCLOSE, SECOND)
+        work.attachment = enclosed.name.rpartition("/")[2]
     if step == Step.CLOSE_QUESTION:
         await _take(office, work, Step.ASK, PEOPLE["desk"])
     return work

@@ -154,12 +154,13 @@ def test_a_step_that_is_not_possible_names_those_that_are_and_for_whom(run: Run)
             ("tell", ["desk"]),
             ("close_question", ["desk"]),
             ("read_contact", ["desk"]),
+            ("attach", ["desk"]),
         ]
         error = await office.refusal("AcceptCase", case_pb2.AcceptCaseRequest(name=case.name), "officer")
         assert (error.code, error.reason) == (grpc.StatusCode.FAILED_PRECONDITION, "STEP_NOT_POSSIBLE")
         assert error.metadata == {
             "state": "REGISTERED",
-            "possible": "admit,refuse,join,assign,note,extend,ask,tell,close_question,read_contact.ask_back",
+            "possible": "admit,refuse,join,assign,note,extend,ask,tell,close_question,read_contact.ask_back,attach",
         }
         assert "assign (desk)" in error.message
 

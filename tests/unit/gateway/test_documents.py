@@ -9,6 +9,7 @@ from typing import Any
 import httpx
 import pytest
 from google.api import httpbody_pb2
+from huiyin.type.v1 import download_pb2
 from huiyin_gateway.__main__ import SERVICES
 from huiyin_gateway.app import Gateway
 from huiyin_gateway.connection import Connection, Limits, Listening
@@ -71,3 +72,13 @@ def test_what_names_no_media_type_is_bytes(verb: str) -> None:
     answer = _ask(verb, httpbody_pb2.HttpBody(data=b"\x00\x01"))
     assert answer.headers["content-type"] == "application/octet-stream"
     assert (answer.headers["content-length"], answer.content) == ("2", b"\x00\x01" if verb == "GET" else b"")
+
+
+def test_a_file_is_saved_under_its_name_and_not_shown() -> None:
+    body = httpbody_pb2.HttpBody(content_type="application/pdf", data=b"%PDF-")
+    body.extensions.add().Pack(download_pb2.Download(file_name='停水 "通知".pdf'))
+    answer = _ask("GET", body)
+    assert answer.headers["content-disposition"] == (
+        "attachment; filename*=UTF-8''%E5%81%9C%E6%B0%B4%20%22%E9%80%9A%E7%9F%A5%22.pdf"
+    )
+    assert "content-disposition" not in _ask("GET", httpbody_pb2.HttpBody(data=b"1")).headers

@@ -9,13 +9,15 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import select
 
 from huiyin_casework.casefile import AUTHOR, CaseFiles
+from huiyin_casework.cleaning import CleanFile
+from huiyin_casework.handling.attachments import add_to_inquiry
 from huiyin_casework.handling.dialogue import check_waiting, settle_question
 from huiyin_casework.handling.work import step_not_possible
 from huiyin_casework.model import receipts
 from huiyin_casework.model.steps import IllegalStep, Step, advance
 from huiyin_casework.resources import facts_of, state_of
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import INQUIRIES
+from huiyin_casework.store import INQUIRIES, Fields
 from huiyin_casework.timekeeping import DROPPED
 
 MOST_MESSAGES = 50
@@ -59,6 +61,14 @@ class AuthorWork:
         self._finish("case.author_wrote")
         deadline = micros_to_timestamp(self._inquiry["deadline"])
         return message_pb2.WriteByReceiptResponse(kind=kind, deadline=deadline)
+
+    def attach(self, file: CleanFile, name: str, most: int) -> Fields:
+        """Adds a file to the inquiry."""
+        check_waiting(self._inquiry)
+        self._advance(Step.WRITE)
+        attachment = add_to_inquiry(self._files, self._inquiry, file, name, account="", most=most)
+        self._finish("case.attached")
+        return attachment
 
     def withdraw(self, reason: str) -> inquiry_pb2.WithdrawByReceiptResponse:
         """Waits for no answer any more; `reason` is masked."""

@@ -18,6 +18,7 @@ from huiyin_casework.handling.parts import lapse_parts, missing_parts
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model import chain
 from huiyin_casework.model.checks import Finding, Severity, name_addressed
+from huiyin_casework.model.checks import Kind as FindingKind
 from huiyin_casework.model.clocks.policy import Kind
 from huiyin_casework.model.steps import (
     SameAuthor,
@@ -73,8 +74,11 @@ class ReplySteps(StepWork):
                 "version": self._next_version(),
                 "findings": examining.packed(findings),
                 "overridden": False,
+                "enclosure_count": 0,
             }
         )
+        if before is not None and before["enclosure_count"] and before["state"] != case_pb2.Reply.STATE_PUBLISHED:
+            self._take_over_enclosures(before, reply)
         details: dict[str, object] = {"reply": reply["id"], "version": reply["version"], "findings": len(findings)}
         self._files.record(self._case, "case.drafted", self._actor, details, text=text, salt=salt)
         self._add_paragraphs(reply, paragraphs)
@@ -91,7 +95,7 @@ class ReplySteps(StepWork):
             raise FailedPrecondition("SAME_AUTHOR", str(error)) from error
         values = {"reviewer": self._actor, "review_time": self._tx.now_us, "note": note}
         details: dict[str, object] = {}
-        if passes and (blocking := _blocking(reply, override, note)):
+        if passes and (blocking := _blocking(reply, self._examined_enclosures(reply), override, note)):
             values["overridden"] = True
             details["overridden"] = blocking
         passed = case_pb2.Reply.STATE_REVIEWED
@@ -210,6 +214,19 @@ class ReplySteps(StepWork):
                 self._case, "case.paragraph_drafted", self._actor, details, text=row["text"], salt=row["salt"]
             )
 
+    def _take_over_enclosures(self, before: Fields, reply: Fields) -> None:
+        """The files of a draft go on to the next one; whoever looked them over looked at the files, not at the text."""
+        for row in self._files.load_enclosures_of(before["id"]):
+            self._files.attachments.change(row, reply_id=reply["id"])
+        self._files.replies.change(reply, enclosure_count=before["enclosure_count"])
+        self._files.replies.change(before, enclosure_count=0)
+
+    def _examined_enclosures(self, reply: Fields) -> list[Finding]:
+        if not reply["enclosure_count"]:
+            return []
+        checks = examining.checks_of(self._tx.connection, self._files.rules.policies)
+        return checks.check_enclosed(examining.enclosed(self._files.load_enclosures_of(reply["id"])))
+
     # The public
 
     def _pass_gate(self, reply: Fields, inquiry_name: str, summary: str) -> Fields | None:
@@ -227,6 +244,13 @@ class ReplySteps(StepWork):
                 "the answer holds what identifies somebody, so it may not become public; draft it anew without, "
                 "or publish it to its authors alone",
             )
+        for row in self._files.load_enclosures_of(reply["id"]) if reply["enclosure_count"] else ():
+            if row["personal_data_count"] or not row["cleared_by"]:
+                raise FailedPrecondition(
+                    "ATTACHMENT_NOT_PUBLIC",
+                    f"{row['file_name']} holds what identifies somebody, or nobody looked it over, so it may not "
+                    "become public; draft the answer anew without, or publish it to its authors alone",
+                )
         if summary and personal_spans(summary):
             raise InvalidArgument("public_summary", "holds what identifies somebody; leave it out", "PERSONAL_DATA")
         inquiry = inquiry_name.removeprefix("inquiries/")
@@ -265,9 +289,17 @@ class ReplySteps(StepWork):
             )
 
 
-def _blocking(reply: Fields, override: bool, note: str) -> list[str]:
+def _blocking(reply: Fields, of_enclosures: Sequence[Finding], override: bool, note: str) -> list[str]:
     """The kinds of findings that block a reply and are overridden. Raises FailedPrecondition where they are not."""
-    blocking = [each for each in examining.unpacked(reply["findings"]) if each.severity == Severity.BLOCKING]
+    findings = [*examining.unpacked(reply["findings"]), *of_enclosures]
+    blocking = [each for each in findings if each.severity == Severity.BLOCKING]
+    uncleared = [each.attachment for each in blocking if each.kind == FindingKind.UNCLEARED_ATTACHMENT]
+    if uncleared:
+        raise FailedPrecondition(
+            "ATTACHMENT_UNCLEARED",
+            f"nobody has looked over {', '.join(uncleared)}; open it, and clear it or have it taken out",
+            attachments=",".join(uncleared),
+        )
     kinds = sorted({each.kind.value for each in blocking})
     if not kinds:
         return []

@@ -57,6 +57,35 @@ def upgrade() -> None:
     )
     op.create_index("assignments_by_unit", "assignments", ["unit_id"], unique=False)
     op.create_table(
+        "attachments",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("reply_id", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("media_type", sa.Text(), nullable=False),
+        sa.Column("size", sa.BigInteger(), nullable=False),
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("salt", sa.LargeBinary(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("cleared_by", sa.Text(), nullable=False),
+        sa.Column("clear_time", sa.BigInteger(), nullable=False),
+        sa.Column("readable", sa.Boolean(), nullable=False),
+        sa.Column("personal_data_count", sa.Integer(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("attachments_by_case", "attachments", ["case_id"], unique=False)
+    op.create_index("attachments_by_inquiry", "attachments", ["inquiry_id"], unique=False)
+    op.create_index("attachments_by_reply", "attachments", ["reply_id"], unique=False)
+    op.create_index("attachments_by_sha256", "attachments", ["sha256"], unique=False)
+    op.create_table(
+        "blobs",
+        sa.Column("sha256", sa.Text(), nullable=False),
+        sa.Column("data", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("sha256"),
+    )
+    op.create_table(
         "cases",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),
@@ -251,6 +280,7 @@ def upgrade() -> None:
         sa.Column("follows", sa.Text(), nullable=False),
         sa.Column("reply_id", sa.Text(), nullable=False),
         sa.Column("message_count", sa.Integer(), nullable=False),
+        sa.Column("attachment_count", sa.Integer(), nullable=False),
         sa.Column("question_id", sa.Text(), nullable=False),
         sa.Column("feedback", sa.Integer(), nullable=False),
         sa.Column("feedback_time", sa.BigInteger(), nullable=False),
@@ -409,6 +439,7 @@ def upgrade() -> None:
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("findings", sa.Text(), nullable=False),
         sa.Column("overridden", sa.Boolean(), nullable=False),
+        sa.Column("enclosure_count", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("replies_by_case", "replies", ["case_id", "create_time"], unique=False)

@@ -118,7 +118,7 @@ def verify(case: str, entries: Iterable[Entry]) -> int:
 
 Texts = Mapping[tuple[str, str], tuple[bytes, str]]
 """Texts that are still kept, each with its salt: ("inquiry", id), ("reply", id), ("paragraph", reply/inquiry),
-("publication", id), ("message", id), ("admission", its inquiry's id),
+("publication", id), ("message", id), ("attachment", id; the hash of its bytes), ("admission", its inquiry's id),
 ("note", the entry's number)."""
 
 _ABOUT: Mapping[str, str] = {
@@ -131,6 +131,8 @@ _ABOUT: Mapping[str, str] = {
     "case.asked": "message",
     "case.told": "message",
     "case.author_wrote": "message",
+    "case.attached": "attachment",
+    "case.enclosed": "attachment",
     "case.refusal_proposed": "admission",
     "case.inquiry_refused": "admission",
 }

@@ -32,6 +32,7 @@ class Kind(StrEnum):
     NO_CONTACT = "no_contact"
     EMPTY_PHRASE = "empty_phrase"
     PROMISE_WITHOUT_DATE = "promise_without_date"
+    UNCLEARED_ATTACHMENT = "uncleared_attachment"
 
 
 class Severity(StrEnum):
@@ -48,6 +49,7 @@ class Place(StrEnum):
     REPLY = "reply"
     PARAGRAPH = "paragraph"
     INQUIRY = "inquiry"
+    ATTACHMENT = "attachment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,19 @@ class Finding:
     end: int
     why: str
     instead: str
+    attachment: str = ""
+    """The file that it is about; of a text ""."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enclosed:
+    """A file that goes with a reply."""
+
+    name: str
+    cleared: bool
+    """Whether a person looked it over."""
+    personal: int
+    """How much of what could be read identifies people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +268,17 @@ class Checks:
                 found.append(Finding(kind, rule.severity, place, inquiry, start, end, why, instead))
         kept = [finding for finding in found if finding.severity != Severity.OFF]
         return sorted(kept, key=lambda each: (each.severity != Severity.BLOCKING, each.place, each.inquiry, each.start))
+
+    def check_enclosed(self, files: Iterable[Enclosed]) -> list[Finding]:
+        """What there is to say of the files that go with a reply."""
+        found = []
+        for each in files:
+            kinds = (Kind.PERSONAL_DATA, each.personal > 0), (Kind.UNCLEARED_ATTACHMENT, not each.cleared)
+            for kind in (kind for kind, holds in kinds if holds):
+                rule = self._rules[kind]
+                why, instead = rule.why, rule.instead
+                found.append(Finding(kind, rule.severity, Place.ATTACHMENT, "", 0, 0, why, instead, each.name))
+        return [finding for finding in found if finding.severity != Severity.OFF]
 
     def _whole(self, draft: Draft) -> Iterator[Finding]:
         whole = (draft.text, *draft.paragraphs.values())

@@ -53,9 +53,13 @@ class Step(StrEnum):
     CONTACT_TO_VERIFY = "read_contact.verify_on_site"
     CONTACT_TO_DELIVER = "read_contact.deliver_reply"
     CONTACT_TO_VISIT = "read_contact.return_visit"
+    ATTACH = "attach"
     WRITE = "write"
     WITHDRAW = "withdraw"
     DRAFT = "draft"
+    ENCLOSE = "enclose"
+    TAKE_OUT = "take_out"
+    CLEAR = "clear"
     PASS_REVIEW = "review.pass"  # noqa: S105 (a step's name, not a password)
     RETURN_REVIEW = "review.return"
     APPROVE = "approve"
@@ -138,9 +142,13 @@ OFFICES: dict[Step, Office] = {
     Step.CONTACT_TO_VERIFY: Office("casework.contacts.read", ("desk", "officer"), True),
     Step.CONTACT_TO_DELIVER: Office("casework.contacts.read", ("desk", "officer"), True),
     Step.CONTACT_TO_VISIT: Office("casework.contacts.read", ("desk", "officer"), True),
+    Step.ATTACH: Office("casework.attachments.write", ("desk", "officer"), False),
     Step.WRITE: Office("casework.receipts.write", (AUTHOR,), False, by_author=True),
     Step.WITHDRAW: Office("casework.receipts.withdraw", (AUTHOR,), False, by_author=True),
     Step.DRAFT: Office("casework.cases.draft", ("officer",), True),
+    Step.ENCLOSE: Office("casework.cases.draft", ("officer",), True),
+    Step.TAKE_OUT: Office("casework.cases.draft", ("officer",), True),
+    Step.CLEAR: Office("casework.cases.review", ("reviewer",), True),
     Step.PASS_REVIEW: Office("casework.cases.review", ("reviewer",), True),
     Step.RETURN_REVIEW: Office("casework.cases.review", ("reviewer",), True),
     Step.APPROVE: Office("casework.cases.approve", ("approver",), True),
@@ -205,6 +213,8 @@ TABLE: tuple[Transition, ...] = (
     # Whoever deals with the case notes what the others are to know, until it is sealed.
     *(Transition(state, Step.NOTE, state) for state in (*_BEFORE_PUBLISHING, State.PUBLISHED)),
     Transition(State.ACCEPTED, Step.DRAFT, State.DRAFTED),
+    # Files go with a draft, and are looked over before it passes.
+    *(Transition(State.DRAFTED, step, State.DRAFTED) for step in (Step.ENCLOSE, Step.TAKE_OUT, Step.CLEAR)),
     Transition(State.DRAFTED, Step.PASS_REVIEW, State.REVIEWED),
     Transition(State.DRAFTED, Step.RETURN_REVIEW, State.ACCEPTED),
     Transition(State.REVIEWED, Step.APPROVE, State.APPROVED),
@@ -233,6 +243,11 @@ TABLE: tuple[Transition, ...] = (
     ),
     Transition(State.PUBLISHED, Step.CONTACT_TO_DELIVER, State.PUBLISHED),
     Transition(State.PUBLISHED, Step.CONTACT_TO_VISIT, State.PUBLISHED),
+    # What was brought, or found on the spot, is put beside an inquiry while the case is worked on, by the desk before.
+    *(
+        Transition(state, Step.ATTACH, state)
+        for state in (State.REGISTERED, State.ACCEPTED, State.DRAFTED, State.REVIEWED, State.APPROVED)
+    ),
     # An author adds to an inquiry, or withdraws it, as long as it waits for its answer.
     *(Transition(state, step, state) for state in _BEFORE_PUBLISHING for step in (Step.WRITE, Step.WITHDRAW)),
     # Where every inquiry was refused, joined or withdrawn, nothing is left to answer.

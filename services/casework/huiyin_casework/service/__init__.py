@@ -11,6 +11,7 @@ from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.admission import AdmissionMethods
 from huiyin_casework.service.answers import AnswerMethods
+from huiyin_casework.service.attachments import Attaching, AttachmentMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
 from huiyin_casework.service.contacts import ContactMethods
@@ -32,6 +33,7 @@ class CaseworkServicer(
     DispatchMethods,
     MessageMethods,
     ContactMethods,
+    AttachmentMethods,
     CaseMethods,
     ReplyMethods,
     ClockMethods,
@@ -53,6 +55,7 @@ class CaseworkServicer(
         rules: Rules,
         secrets: Secrets,
         answers: AnswerSearch,
+        attaching: Attaching,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -60,3 +63,4 @@ class CaseworkServicer(
         self._rules = rules
         self._secrets = secrets
         self._answers = answers
+        self._attaching = attaching

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import AsyncIterator
 from typing import Any
@@ -31,6 +32,8 @@ from huiyin_casework.resources import state_number
 from huiyin_casework.service.scope import cases, scope, visible_case
 from huiyin_casework.store import (
     ADMISSIONS,
+    ATTACHMENTS,
+    BLOBS,
     CASES,
     ENTRIES,
     INQUIRIES,
@@ -201,6 +204,11 @@ def _kept_texts(connection: Connection, case_id: str) -> chain.Texts:
     ):
         query = select(table.c[key], table.c.salt, table.c.text).where(table.c.case_id == case_id)
         kept |= {(kind, str(name)): (salt, text) for name, salt, text in connection.execute(query)}
+    blobs = select(ATTACHMENTS.c.id, ATTACHMENTS.c.salt, BLOBS.c.data).join(
+        BLOBS, BLOBS.c.sha256 == ATTACHMENTS.c.sha256, isouter=True
+    )
+    for name, salt, data in connection.execute(blobs.where(ATTACHMENTS.c.case_id == case_id)):
+        kept["attachment", name] = (salt, hashlib.sha256(data or b"").hexdigest())
     for row in connection.execute(select(PARAGRAPHS).where(PARAGRAPHS.c.case_id == case_id)):
         kept["paragraph", f"{row.reply_id}/{row.inquiry_id}"] = (row.salt, row.text)
     return kept

@@ -37,6 +37,7 @@ from huiyin_casework.resources import SETTLED, state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.admission import refusal_as_answer
+from huiyin_casework.service.attachments import shown_attachments, shown_enclosures
 from huiyin_casework.service.messages import receipt_messages
 from huiyin_casework.service.scope import reach, scope
 from huiyin_casework.store import CONTACTS, INQUIRIES, PARAGRAPHS, REPLIES, UNITS, CaseworkStore, Fields
@@ -203,6 +204,7 @@ class InquiryMethods:
                         publish_time=micros_to_timestamp(reply.publish_time),
                         paragraph=reply.paragraph or "",
                         unit_contact=reply.contact or "",
+                        attachments=shown_enclosures(connection, reply),
                     )
                     for reply in connection.execute(query)
                 ] or refusal_as_answer(connection, row)
@@ -220,6 +222,7 @@ class InquiryMethods:
                 answers=answers,
                 weekday_years=weekday_years,
                 messages=receipt_messages(connection, row),
+                attachments=shown_attachments(connection, row),
                 feedback=row.feedback,
                 feedback_until=resources.time(until),
             )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from huiyin.casework.v1 import publication_pb2
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, RowMapping, select
 
-from huiyin_casework.store import INQUIRIES, PUBLICATIONS, REPLIES, UNITS, CaseworkStore
+from huiyin_casework import resources
+from huiyin_casework.store import ATTACHMENTS, INQUIRIES, PUBLICATIONS, REPLIES, UNITS, CaseworkStore
 
 
 class PublicationMethods:
@@ -46,14 +48,28 @@ class PublicationMethods:
                 page_token=request.page_token,
                 binding="publications",
             )
+            files: dict[str, list[RowMapping]] = {}
+            for file in public_attachments(connection, [row.id for row in found.rows]):
+                files.setdefault(file["reply_id"], []).append(file)
             return publication_pb2.ListPublicationsResponse(
-                publications=map(_publication, found.rows), next_page_token=found.next_page_token
+                publications=(_publication(row, files.get(row.id, ())) for row in found.rows),
+                next_page_token=found.next_page_token,
             )
 
         return await self._store.read(read)
 
 
-def _publication(row: Row[Any]) -> publication_pb2.Publication:
+def public_attachments(connection: Connection, publications: Sequence[str]) -> Sequence[RowMapping]:
+    """The files of publications, each looked over by a person."""
+    query = (
+        select(ATTACHMENTS)
+        .join(PUBLICATIONS, PUBLICATIONS.c.id == ATTACHMENTS.c.reply_id)
+        .where(PUBLICATIONS.c.id.in_(publications), ATTACHMENTS.c.cleared_by != "", ATTACHMENTS.c.sha256 != "")
+    )
+    return connection.execute(query.order_by(ATTACHMENTS.c.create_time, ATTACHMENTS.c.id)).mappings().all()
+
+
+def _publication(row: Row[Any], files: Sequence[RowMapping]) -> publication_pb2.Publication:
     # Masked again: the masks may have learnt since it was first written.
     return publication_pb2.Publication(
         name=f"publications/{row.id}",
@@ -63,4 +79,5 @@ def _publication(row: Row[Any]) -> publication_pb2.Publication:
         unit_display_name=row.display_name or row.unit,
         unit_contact=row.contact or "",
         publish_time=micros_to_timestamp(row.publish_time),
+        attachments=map(resources.shown_attachment, files),
     )

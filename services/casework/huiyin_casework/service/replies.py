@@ -17,7 +17,7 @@ from huiyin_casework.model.differences import Piece, differences
 from huiyin_casework.personal import mask_personal
 from huiyin_casework.service.scope import visible_case
 from huiyin_casework.service.steps import StepMethods
-from huiyin_casework.store import PARAGRAPHS, REPLIES
+from huiyin_casework.store import ATTACHMENTS, PARAGRAPHS, REPLIES
 
 
 class ReplyMethods(StepMethods):
@@ -64,6 +64,8 @@ class ReplyMethods(StepMethods):
                 **{(Place.PARAGRAPH, inquiry): told for inquiry, told in paragraphs.items()},
                 **examining.inquiry_texts(connection, findings),
             }
+            checks = examining.checks_of(connection, self._policies)
+            findings += checks.check_enclosed(examining.enclosed(_enclosures(connection, [case["reply_id"]])))
             return reply_pb2.CheckReplyResponse(findings=examining.shown(findings, texts))
 
         return await self._store.read(check)
@@ -146,11 +148,19 @@ def _paragraphs_of(connection: Connection, replies: Sequence[str]) -> Sequence[R
     return connection.execute(query.order_by(PARAGRAPHS.c.inquiry_id)).mappings().all()
 
 
+def _enclosures(connection: Connection, replies: Sequence[str]) -> Sequence[RowMapping]:
+    query = select(ATTACHMENTS).where(ATTACHMENTS.c.reply_id.in_([reply for reply in replies if reply]))
+    return connection.execute(query.order_by(ATTACHMENTS.c.create_time, ATTACHMENTS.c.id)).mappings().all()
+
+
 def _read(connection: Connection, rows: Sequence[RowMapping]) -> list[case_pb2.Reply]:
     """Replies with their paragraphs and findings."""
     paragraphs: dict[str, list[RowMapping]] = {}
     for row in _paragraphs_of(connection, [row["id"] for row in rows]):
         paragraphs.setdefault(row["reply_id"], []).append(row)
+    enclosures: dict[str, list[RowMapping]] = {}
+    for row in _enclosures(connection, [row["id"] for row in rows if row["enclosure_count"]]):
+        enclosures.setdefault(row["reply_id"], []).append(row)
     findings = {row["id"]: examining.unpacked(row["findings"]) for row in rows}
     inquiries = examining.inquiry_texts(connection, (each for found in findings.values() for each in found))
     replies = []
@@ -158,7 +168,8 @@ def _read(connection: Connection, rows: Sequence[RowMapping]) -> list[case_pb2.R
         own = paragraphs.get(row["id"], [])
         texts = {(Place.REPLY, ""): row["text"], **inquiries}
         texts |= {(Place.PARAGRAPH, each["inquiry_id"]): each["text"] for each in own}
-        replies.append(resources.reply(row, own, examining.shown(findings[row["id"]], texts)))
+        shown = examining.shown(findings[row["id"]], texts)
+        replies.append(resources.reply(row, own, shown, enclosures.get(row["id"], ())))
     return replies
 
 

@@ -13,7 +13,7 @@ from huiyin_chassis.feed import unpack
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 
-from huiyin_casework import pastanswers
+from huiyin_casework import blobs, pastanswers
 from huiyin_casework.casefile import INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.model.following import (
     Consequence,
@@ -237,6 +237,8 @@ class Following:
         if inquiry["message_count"]:
             for message in files.load_messages_of(inquiry):
                 files.messages.change(message, text="", salt=b"")
+        if inquiry["attachment_count"]:
+            blobs.destroy(files, files.load_attachments_of(inquiry))
         if inquiry["case_id"]:
             files.record(files.case(inquiry["case_id"]), "texts.destroyed", SYSTEM, {"inquiry": inquiry["id"]})
         files.tell_inquiry(inquiry, "inquiry.updated")
