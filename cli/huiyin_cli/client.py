@@ -87,25 +87,23 @@ class Gateway:
 
     def file(self, method: str, path: str, **options: Any) -> tuple[bytes, str]:
         """A file, and the name under which it is to be saved."""
-        try:
-            answer = self.http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self.unreachable(error) from error
-        if answer.is_error:
-            raise problem_of(answer)
+        answer = self._answer(method, path, **options)
         _, _, name = answer.headers.get("content-disposition", "").partition("filename*=UTF-8''")
         return answer.content, unquote(name)
 
     def call(self, method: str, path: str, **options: Any) -> Json:
         """One call; the answer's JSON object."""
+        result: Json = self._answer(method, path, **options).json()
+        return result
+
+    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
         try:
             answer = self.http.request(method, path, **options)
         except httpx.HTTPError as error:
             raise self.unreachable(error) from error
         if answer.is_error:
             raise problem_of(answer)
-        result: Json = answer.json()
-        return result
+        return answer
 
     def pages(self, path: str, field: str, limit: int | None = None, **parameters: Any) -> Iterator[Json]:
         """The rows of a listing, page after page, at most `limit` of them."""

@@ -83,6 +83,21 @@ def test_a_stale_etag_is_412_with_if_match_and_409_without(system: System) -> No
         assert (stale.status_code, stale.json()["reason"]) == (412, "STALE_ETAG")
 
 
+def test_an_order_is_printed_as_a_page_that_may_do_nothing(system: System, tmp_path: Path) -> None:
+    with client(system) as http:
+        case = http.get("/v1/cases", params={"pageSize": 1, "filter": "state = STATE_REGISTERED"}).json()["cases"][0]
+        assigned = http.post(f"/v1/{case['name']}:assign", json={"leadUnit": "units/desk"}).json()
+        page = http.get(f"/v1/{assigned['order']}:print")
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert "sandbox" in page.headers["content-security-policy"] and page.headers["x-content-type-options"] == "nosniff"
+    assert assigned["orderNumber"] in page.text
+    printed = tmp_path / "order.html"
+    system.huiyin("cases", "order", case["name"], "--html", str(printed))
+    assert printed.read_text("utf-8") == page.text
+    shown = system.huiyin("cases", "order", case["name"])
+    assert assigned["orderNumber"] in shown and "in force" in shown
+
+
 def test_only_the_lead_unit_acts_and_only_what_the_table_allows(system: System) -> None:
     with client(system) as desk, client(system, "officer") as officer:
         case = desk.get("/v1/cases", params={"filter": "state = REGISTERED", "pageSize": 1}).json()["cases"][0]

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from huiyin_cli import (
+    ordering,
     replying,
     stepping,
 )
-from huiyin_cli.client import Json
+from huiyin_cli.client import Json, Problem
 from huiyin_cli.console import (
     AsJson,
     Filter,
@@ -70,7 +72,8 @@ def cases_show(
     out.print(f"[bold]{plain(case.get('title', ''))}[/bold]")
     out.print(
         f"{case['name']}  {short(case['state'], 'STATE_')}  {short(case.get('grade', ''))}  "
-        f"{case.get('inquiryCount', 0)} inquiries  answer by {local(case.get('deadline', '')) or '—'}  {unit_of(case)}",
+        f"{case.get('inquiryCount', 0)} inquiries  answer by {local(case.get('deadline', '')) or '—'}  {unit_of(case)}"
+        f"{'  ' + case['orderNumber'] if case.get('orderNumber') else ''}",
         markup=False,
     )
     print_lines(stepping.part_lines(case.get("parts", [])))
@@ -117,6 +120,31 @@ def cases_propose(
     print_lines(stepping.proposal_lines(answer))
     if proposals := answer.get("proposals"):
         print_lines(stepping.contact_lines(gateway.get(f"/v1/{proposals[0]['leadUnit']}")))
+
+
+@app.command("order")
+def cases_order(
+    name: Annotated[str, typer.Argument(help="cases/… as the list has it, for its newest order; or orders/….")],
+    html: Annotated[Path | None, typer.Option(help="Write the order as a document to print.", dir_okay=False)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Shows the order (抄告单) by which a case is dealt with, or writes it as a document to print."""
+    gateway = caller.gateway()
+    if not name.startswith("orders/"):
+        case = named(name, "cases")
+        found = list(gateway.pages("/v1/orders", "orders", 1, filter=f'case = "{case}"'))
+        if not found:
+            raise Problem(f"{case} was not assigned yet; an order is given with cases step {case} assign.")
+        name = found[0]["name"]
+    if html is not None:
+        html.write_bytes(gateway.file("GET", f"/v1/{name}:print")[0])
+        out.print(f"{name} → {html}", markup=False)
+        return
+    order = gateway.get(f"/v1/{name}")
+    if as_json:
+        print_json(order)
+    else:
+        print_lines(ordering.order_lines(order, local))
 
 
 @app.command("step")

@@ -170,12 +170,13 @@ class CaseFiles:
         self.cases.change(case, entry_count=number, head_hash=head)
         return number
 
-    def record_with_note(self, case: Fields, step: str, actor: str, details: dict[str, object], note: str) -> None:
+    def record_with_note(self, case: Fields, step: str, actor: str, details: dict[str, object], note: str) -> int:
         """The same with what somebody wrote beside it: the note is kept apart, its digest in the chain."""
         salt = os.urandom(chain.SALT_BYTES) if note else b""
         number = self.record(case, step, actor, details, text=note, salt=salt)
         if note:
             self._notes.append({"case_id": case["id"], "number": number, "text": note, "salt": salt})
+        return number
 
     def add_message(
         self, inquiry: Fields, kind: message_pb2.Message.Kind.ValueType, text: str, **fields: Any
@@ -290,6 +291,7 @@ class CaseFiles:
                 "objector": "",
                 "dissatisfied_count": 0,
                 "open_refusal_count": 0,
+                "order_id": "",
                 "urgent": self.rules.is_urgent(event["grade"]),
                 "create_time": now,
                 "update_time": now,

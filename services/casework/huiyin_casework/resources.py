@@ -24,6 +24,7 @@ from huiyin_chassis.clock import micros_to_timestamp
 from sqlalchemy import RowMapping
 
 from huiyin_casework.model import parts
+from huiyin_casework.model.orders import order_number
 from huiyin_casework.model.steps import Fact, State, legal_steps
 from huiyin_casework.model.story import Names, sentence
 from huiyin_casework.store import NO_DEADLINE
@@ -69,6 +70,8 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         dissatisfied_count=row["dissatisfied_count"],
         open_refusal_count=row["open_refusal_count"],
         parts=() if row["parts"] == "[]" else map(_part, parts.parse(row["parts"])),
+        order=named("orders", row["order_id"]),
+        order_number=order_number(row["order_id"]) if row["order_id"] else "",
     )
     if with_steps:
         message.next_steps.extend(_next_steps(state_of(row), facts_of(row)))

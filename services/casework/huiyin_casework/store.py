@@ -58,6 +58,8 @@ EVENTS = Table(
     Column("case_count", Integer, nullable=False),
     # The event that has its posts now, "" while it has them itself. Never one that was merged away too.
     _text("merged_into"),
+    # Why it has its grade, for the order.
+    _text("grade_reason"),
     # Whole, for a query by what stands in a column does not use an index of rows where it is not "".
     Index("events_merged", "merged_into"),
 )
@@ -95,6 +97,8 @@ CASES = Table(
     # Refusals of its inquiries that wait for their review.
     Column("open_refusal_count", BigInteger, nullable=False),
     Column("urgent", Boolean, nullable=False),
+    # The order by which it is dealt with, "" for none.
+    _text("order_id"),
     _time("create_time"),
     _time("update_time"),
     _time("assign_time"),
@@ -137,6 +141,40 @@ ASSIGNMENTS = Table(
     Column("unit_id", Text, primary_key=True),
     Column("lead", Boolean, nullable=False),
     Index("assignments_by_unit", "unit_id"),
+)
+
+ORDERS = Table(
+    "orders",
+    METADATA,
+    # What was ordered, as it was then: a row a case was assigned by. Its id is its number.
+    Column("id", Text, primary_key=True),
+    _text("case_id"),
+    # The entry of the case's chain that it is; the note stands beside that.
+    Column("entry", BigInteger, nullable=False),
+    _time("issue_time"),
+    _text("office"),
+    _text("issuer"),
+    _text("lead_unit"),
+    # JSON list of ids.
+    _text("assisting_units"),
+    _text("topic"),
+    _text("place"),
+    Column("grade", Integer, nullable=False),
+    _text("grade_reason"),
+    _time("accept_deadline"),
+    _time("answer_deadline"),
+    _text("basis"),
+    Column("drill", Boolean, nullable=False),
+    Index("orders_by_case", "case_id", "entry"),
+    Index("orders_by_time", "issue_time", "id"),
+)
+
+ORDER_COUNTERS = Table(
+    "order_counters",
+    METADATA,
+    # The last number that was given in a series.
+    Column("id", Text, primary_key=True),
+    Column("last", BigInteger, nullable=False),
 )
 
 INQUIRIES = Table(

@@ -92,13 +92,13 @@ class Timekeeping:
                 row["case_id"] = case["id"]
                 self.rows.add(row)
 
-    def start_order(self, case: Fields, unit: str) -> None:
+    def start_order(self, case: Fields, unit: str) -> Fields:
         """The clock of an order to the lead unit; a clock of an order to another unit is dropped."""
         clock_id = f"{case['id']}-{unit}"
         for clock in self.of_case(case["id"]):
             if clock["kind"] == KINDS[Kind.ACCEPTANCE] and clock["id"] != clock_id:
                 self.end(clock, DROPPED)
-        self._start_of_unit(clock_id, counting.acceptance_rule(self._rules.policy), case, unit)
+        return self._start_of_unit(clock_id, counting.acceptance_rule(self._rules.policy), case, unit)
 
     def start_part(self, case: Fields, unit: str) -> None:
         """The clock of what an assisting unit is to contribute, unless it runs or stands still already."""
@@ -111,17 +111,17 @@ class Timekeeping:
         assert row is not None, f"units/{unit} assists in cases/{case['id']}, and every part has a clock"
         return row
 
-    def _start_of_unit(self, clock_id: str, rule: Rule, case: Fields, unit: str) -> None:
+    def _start_of_unit(self, clock_id: str, rule: Rule, case: Fields, unit: str) -> Fields:
         known = self.rows.get(clock_id)
         if known is not None and known["state"] in (RUNNING, PAUSED):
-            return
+            return known
         row = self._begin(clock_id, rule, self._tx.now_us, drill=case["drill"], unit=unit)
         row["case_id"] = case["id"]
         if known is None:
-            self.rows.add(row)
-        else:
-            row["revision"] = known["revision"] + 1
-            self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
+            return self.rows.add(row)
+        row["revision"] = known["revision"] + 1
+        self.rows.change(known, **{name: value for name, value in row.items() if name != "id"})
+        return known
 
     def _begin(self, clock_id: str, rule: Rule, start: int, *, drill: bool, unit: str = "") -> Fields:
         """The row of a clock that begins; those of a work that begin alike are counted once."""

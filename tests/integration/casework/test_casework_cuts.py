@@ -32,6 +32,8 @@ from huiyin_casework.store import (
     INQUIRIES,
     MIGRATIONS,
     NO_DEADLINE,
+    ORDER_COUNTERS,
+    ORDERS,
     REPLIES,
     TASKS,
     CaseworkStore,
@@ -165,7 +167,8 @@ class Desk:
             take(Handling(tx, self.rules, PEOPLE[who], f"cases/{case.id}", ""))
 
     def _empty(self, tx: Tx) -> None:
-        for table in (EVENTS, CASES, INQUIRIES, CLOCKS, ENTRIES, REPLIES, ANSWERS, TASKS, ASSIGNMENTS, CHANGES, OUTBOX):
+        of_cases = (CASES, INQUIRIES, CLOCKS, ENTRIES, REPLIES, ANSWERS, TASKS, ASSIGNMENTS, ORDERS, ORDER_COUNTERS)
+        for table in (EVENTS, *of_cases, CHANGES, OUTBOX):
             tx.execute(delete(table))
         self.seed(tx)
         seed(tx)
@@ -190,6 +193,7 @@ def _outcome(connection: Connection) -> dict[str, Any]:
         "inquiries": {row["external_id"]: _without(row, "salt") for row in _rows(connection, INQUIRIES)},
         "entries": sorted((row["case_id"], row["number"], row["step"], row["details"]) for row in entries),
         "clocks": {row["id"]: _without(row) for row in _rows(connection, CLOCKS)},
+        "orders": {row["id"]: _without(row, "accept_deadline", "answer_deadline") for row in _rows(connection, ORDERS)},
         "tasks": {row["id"]: _without(row) for row in _rows(connection, TASKS)},
         "changes": [(row["kind"], row["name"], row["revision"]) for row in _rows(connection, CHANGES, "sequence")],
         "holds": holds,

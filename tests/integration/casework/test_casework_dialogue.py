@@ -284,7 +284,7 @@ def test_units_note_what_they_find_and_the_note_stays_inside(run: Run) -> None:
         assert (await office.call("InvestigateCase", note, "officer")).state == Case.STATE_ACCEPTED
         entries = (await office.call("ListEntries", case_pb2.ListEntriesRequest(parent=case.name))).entries
         assert (entries[-1].sentence, entries[-1].note) == ("记录了核查情况", "现场查看，井盖缺胶垫")
-        assert "交办：诉求受理中心牵头" in {entry.sentence for entry in entries}
+        assert f"交办：诉求受理中心牵头（{case.order_number}）" in {entry.sentence for entry in entries}
         assert not (await office.lookup(receipt)).messages
         assert PEOPLE["officer"].subject == entries[-1].actor
 

@@ -28,6 +28,12 @@ def told(step: str, **details: object) -> str:
         ("case.contributed", {"unit": "roads"}, "交通局提交协办意见"),
         ("case.closed", {"entries": 9, "missing": ["roads", "water"]}, "办结封存，交通局、水务局未提交协办意见"),
         ("case.closed", {"entries": 9}, "办结封存"),
+        (
+            "case.assigned",
+            {"lead": "water", "assisting": [], "order": "抄告〔2026〕12号"},
+            "交办：水务局牵头（抄告〔2026〕12号）",
+        ),
+        ("case.noted", {"unit": "roads"}, "交通局留了内部备注"),
         ("case.grade_rose", {"from": "ORDINARY", "to": "SERIOUS"}, "等级由一般升为重大"),
         ("case.published", {"reply": "r", "unit": "water", "inquiries": 3}, "以水务局名义发布答复，答复3件诉求"),
         ("case.feedback", {"inquiry": "i", "satisfied": False}, "诉求人评价：不满意"),

@@ -67,6 +67,11 @@ def test_no_watch_of_a_service_and_no_hold_is_served(router: Router) -> None:
     assert not names & {"WatchPosts", "WatchEvents", "WatchCases", "WatchNotifications", "SetPostHold", "LookupReach"}
 
 
+def test_the_openapi_document_says_of_documents_what_they_are(router: Router) -> None:
+    paths = json.loads(document(router.bindings))["paths"]
+    assert paths["/v1/orders/{order}:print"]["get"]["responses"]["200"]["content"] == {"text/html": {}}
+
+
 def test_the_openapi_document_describes_every_route(router: Router) -> None:
     found = json.loads(document(router.bindings))
     assert found["openapi"] == "3.1.0"

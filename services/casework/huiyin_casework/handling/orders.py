@@ -9,11 +9,12 @@ from huiyin_chassis.bulk import delete_many, insert_many
 from huiyin_chassis.errors import FailedPrecondition, InvalidArgument
 from sqlalchemy import func, select
 
-from huiyin_casework import supervision
+from huiyin_casework import ordering, supervision
 from huiyin_casework.casefile import SYSTEM
 from huiyin_casework.handling.parts import lapse_parts, missing_parts, objection, order_parts, take_parts_back
 from huiyin_casework.handling.work import StepWork
 from huiyin_casework.model.clocks.policy import Kind
+from huiyin_casework.model.orders import order_number
 from huiyin_casework.model.steps import SamePerson, State, Step, check_objector, check_requester
 from huiyin_casework.store import ASSIGNMENTS, TASKS, Fields
 from huiyin_casework.timekeeping import DROPPED, KINDS, MET, PAUSED
@@ -39,14 +40,24 @@ class OrderSteps(StepWork):
         delete_many(self._tx.connection, ASSIGNMENTS.c.case_id, [case_id])
         rows = [{"case_id": case_id, "unit_id": unit, "lead": unit == units[0]} for unit in units]
         insert_many(self._tx.connection, ASSIGNMENTS, rows)
-        details: dict[str, object] = {"lead": units[0], "assisting": units[1:]}
-        self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
-        self._files.clocks.start_order(self._case, units[0])
+        clock = self._files.clocks.start_order(self._case, units[0])
+        order = ordering.take_number(self._files, drill=self._case["drill"])
+        details: dict[str, object] = {"lead": units[0], "assisting": units[1:], "order": order_number(order)}
+        entry = self._files.record_with_note(self._case, "case.assigned", self._actor, details, note)
+        ordering.issue(
+            self._files,
+            self._case,
+            order,
+            entry=entry,
+            issuer=self._actor,
+            units=units,
+            accept_deadline=clock["deadline"],
+        )
         order_parts(self._files, self._case, units[1:])
         self._hold()
         # The same unit does not object a second time; another one may.
         objected = self._case["objecting_unit"] == units[0]
-        values = {"lead_unit": units[0], "assign_time": self._tx.now_us, "objected": objected}
+        values = {"lead_unit": units[0], "assign_time": self._tx.now_us, "objected": objected, "order_id": order}
         return self._done(state, "case.assigned", **values)
 
     def _check_reserved(self, lead: str) -> None:
@@ -95,7 +106,7 @@ class OrderSteps(StepWork):
             take_parts_back(self._files, self._case)
             self._files.record_with_note(self._case, "case.objection_upheld", self._actor, details, note)
             self._hold()
-            return self._done(state, "case.objection_upheld", lead_unit="", assign_time=0)
+            return self._done(state, "case.objection_upheld", lead_unit="", assign_time=0, order_id="")
         clock = self._order_clock()
         if clock["state"] == PAUSED:
             supervision.resume(self._files, clock, self._actor)

@@ -109,6 +109,7 @@ def upgrade() -> None:
         sa.Column("dissatisfied_count", sa.BigInteger(), nullable=False),
         sa.Column("open_refusal_count", sa.BigInteger(), nullable=False),
         sa.Column("urgent", sa.Boolean(), nullable=False),
+        sa.Column("order_id", sa.Text(), nullable=False),
         sa.Column("create_time", sa.BigInteger(), nullable=False),
         sa.Column("update_time", sa.BigInteger(), nullable=False),
         sa.Column("assign_time", sa.BigInteger(), nullable=False),
@@ -245,6 +246,7 @@ def upgrade() -> None:
         sa.Column("case_id", sa.Text(), nullable=False),
         sa.Column("case_count", sa.Integer(), nullable=False),
         sa.Column("merged_into", sa.Text(), nullable=False),
+        sa.Column("grade_reason", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("events_merged", "events", ["merged_into"], unique=False)
@@ -373,6 +375,34 @@ def upgrade() -> None:
         sqlite_where=sa.text("attempts > 0"),
         postgresql_where=sa.text("attempts > 0"),
     )
+    op.create_table(
+        "order_counters",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
+        "orders",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("case_id", sa.Text(), nullable=False),
+        sa.Column("entry", sa.BigInteger(), nullable=False),
+        sa.Column("issue_time", sa.BigInteger(), nullable=False),
+        sa.Column("office", sa.Text(), nullable=False),
+        sa.Column("issuer", sa.Text(), nullable=False),
+        sa.Column("lead_unit", sa.Text(), nullable=False),
+        sa.Column("assisting_units", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("grade", sa.Integer(), nullable=False),
+        sa.Column("grade_reason", sa.Text(), nullable=False),
+        sa.Column("accept_deadline", sa.BigInteger(), nullable=False),
+        sa.Column("answer_deadline", sa.BigInteger(), nullable=False),
+        sa.Column("basis", sa.Text(), nullable=False),
+        sa.Column("drill", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("orders_by_case", "orders", ["case_id", "entry"], unique=False)
+    op.create_index("orders_by_time", "orders", ["issue_time", "id"], unique=False)
     op.create_table(
         "paragraphs",
         sa.Column("reply_id", sa.Text(), nullable=False),

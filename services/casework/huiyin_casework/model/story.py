@@ -28,7 +28,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.refusal_returned": "不予受理未通过复核，退回",
     "case.inquiry_refused": "复核通过，一件诉求不予受理，已告知途径",
     "case.inquiry_withdrawn": "诉求人撤回了诉求",
-    "case.assigned": "交办：{lead}牵头{assisting}",
+    "case.assigned": "交办：{lead}牵头{assisting}{order}",
     "case.objected": "{unit}对交办提出异议",
     "case.objection_upheld": "{unit}的异议成立，收回交办",
     "case.objection_refused": "{unit}的异议不成立，交办不变",
@@ -107,6 +107,8 @@ def _word(key: str, value: Any, names: Names) -> str:
         return f"，{'、'.join(map(names, value))}协办" if value else ""
     if key == "missing":
         return f"，{'、'.join(map(names, value))}未提交协办意见"
+    if key == "order":
+        return f"（{value}）"
     if key == "satisfied":
         return "满意" if value else "不满意"
     if key == "purpose":

@@ -18,6 +18,7 @@ from huiyin_casework.service.contacts import ContactMethods
 from huiyin_casework.service.dispatch import DispatchMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.messages import MessageMethods
+from huiyin_casework.service.orders import OrderMethods
 from huiyin_casework.service.policies import PolicyMethods
 from huiyin_casework.service.publications import PublicationMethods
 from huiyin_casework.service.replies import ReplyMethods
@@ -35,6 +36,7 @@ class CaseworkServicer(
     ContactMethods,
     AttachmentMethods,
     CaseMethods,
+    OrderMethods,
     ReplyMethods,
     ClockMethods,
     TemplateMethods,

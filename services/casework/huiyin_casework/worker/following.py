@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
-from huiyin.analyzer.v1 import event_pb2, regrouping_pb2
+from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2
 from huiyin.casework.v1 import inquiry_pb2, task_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.clock import timestamp_to_micros
@@ -22,6 +22,7 @@ from huiyin_casework.model.following import (
     consequence_of_merge,
     opens_case,
 )
+from huiyin_casework.model.orders import grade_reason
 from huiyin_casework.model.steps import OPEN_STATES, UNDER_ORDER, State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import GRADE_NAMES, Rules
@@ -90,9 +91,10 @@ class Following:
         """An event's grade, title, topic or place may be new."""
         before, values = row["grade"], _event_row(event)
         new = {name: values[name] for name in ("title", "topic", "place") if values[name] != row[name]}
-        if not new and before == values["grade"]:
+        graded = {name: values[name] for name in ("grade", "grade_reason")}
+        if not new and all(row[name] == value for name, value in graded.items()):
             return
-        files.events.change(row, grade=values["grade"], **new)
+        files.events.change(row, **graded, **new)
         case = files.case_of(row)
         if new and case is not None and state_of(case) == State.REGISTERED:
             unit = files.rules.suggested_unit(row["topic"], row["place"])
@@ -343,4 +345,10 @@ def _event_row(event: event_pb2.Event) -> Fields:
         "case_id": "",
         "case_count": 0,
         "merged_into": "",
+        "grade_reason": _grade_reason(event.assessment),
     }
+
+
+def _grade_reason(assessment: assessment_pb2.Assessment) -> str:
+    fired = [rule.explanation for rule in assessment.fired_rules if rule.grade == assessment.grade]
+    return grade_reason(fired, assessment.grade_override.reason)
