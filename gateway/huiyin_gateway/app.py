@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from typing import Any, Final
-from urllib.parse import parse_qsl, quote
+from urllib.parse import quote
 
 import grpc
 import grpc.aio
@@ -29,7 +29,6 @@ from huiyin_chassis.errors import (
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.validation import validate
 
-from huiyin_gateway import codec
 from huiyin_gateway.accounts import Handler
 from huiyin_gateway.audience import Selection
 from huiyin_gateway.changes import Hub, parse_position
@@ -38,6 +37,7 @@ from huiyin_gateway.openapi import OPENAPI_PATH
 from huiyin_gateway.principals import Principals, SignedIn, principal_of
 from huiyin_gateway.problems import problem
 from huiyin_gateway.routes import HTTP_BODY, Binding, Kind, Router
+from huiyin_gateway.transcoding import Transcoder
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,6 @@ _SLOW: Final = 1.0
 """Seconds from which on an answer is told in the log, though nothing was wrong."""
 _OPENAPI_METHODS: Final = ("GET", "HEAD", "OPTIONS")
 _PIECE: Final = 256 * 1024
-_MOST_PARAMETERS: Final = 200
 _SAFE: Final = head_of(
     [
         (b"x-content-type-options", b"nosniff"),
@@ -93,6 +92,7 @@ class Gateway:
         self._largest_upload = largest_upload
         self._cors_origins = frozenset(cors_origins)
         self._observed: dict[tuple[str, int], Any] = {}
+        self._transcoders = {id(binding): Transcoder(binding) for binding in router.bindings}
         self._calls: dict[str, Any] = {}
         for binding in router.bindings:
             if binding.part != "gateway":
@@ -160,26 +160,25 @@ class Gateway:
         if verb == "OPTIONS":
             self._options(path, headers, answer)
             return
-        binding, captures = self._router.match(verb, path)
+        binding, captured = self._router.match(verb, path)
         answer.method = binding.method.name
         authorization = headers.get("authorization", "")
         signed_in = self._principals.known(authorization) or await self._signed_in(binding, authorization)
-        request = binding.request_type()
-        _read_query(binding, request, exchange.query)
-        for name, text in captures:
-            codec.set_text(request, name, text)
+        transcoder = self._transcoders[id(binding)]
+        request = transcoder.request(captured, exchange.query)
         if binding.kind is Kind.UPLOAD:
-            answer.message(await self._upload(binding, request, exchange, signed_in))
+            answer.message(await self._upload(binding, request, exchange, signed_in), transcoder)
         elif binding.kind is Kind.STREAM:
             await self._stream(request, exchange, answer, signed_in)
         else:
-            if binding.body:
-                await _read_body(binding, request, exchange)
-                # The path names the resource, whatever the body says.
-                for name, text in captures:
-                    codec.set_text(request, name, text)
+            if transcoder.takes_document:
+                document = transcoder.document(request)
+                document.data = await _whole(exchange, _LARGEST_BODY)
+                document.content_type = headers.get("content-type", "application/octet-stream")
+            elif binding.body:
+                transcoder.read_body(request, await _read_json(exchange), captured)
             _take_etag(request, headers)
-            answer.message(await self._call(binding, request, exchange, signed_in))
+            answer.message(await self._call(binding, request, exchange, signed_in), transcoder)
 
     def _options(self, path: str, headers: Mapping[str, str], answer: _Answer) -> None:
         allowed = ", ".join(_OPENAPI_METHODS if path == OPENAPI_PATH else self._router.allowed(path)).encode()
@@ -303,7 +302,7 @@ class _Answer:
         self.method = "unknown"
         """The method's name, for the metrics."""
 
-    def message(self, message: Any) -> None:
+    def message(self, message: Any, transcoder: Transcoder) -> None:
         """A resource or a response as JSON; a document as it is."""
         if message.DESCRIPTOR.full_name == HTTP_BODY:
             kind = message.content_type if _MEDIA_TYPE.fullmatch(message.content_type) else "application/octet-stream"
@@ -312,7 +311,7 @@ class _Answer:
             return
         etag = getattr(message, "etag", "")
         head = b'%betag: "%b"\r\n' % (_JSON, etag.encode()) if etag else _JSON
-        self.whole(200, head, codec.to_json(message))
+        self.whole(200, head, transcoder.write(message))
 
     def whole(self, status: int, head: bytes, body: bytes) -> None:
         """An answer in one piece."""
@@ -365,24 +364,6 @@ def _metadata(signed_in: SignedIn | None) -> tuple[tuple[str, str], ...]:
     return ((telemetry.TRACEPARENT, parent),) if parent else ()
 
 
-def _read_query(binding: Binding, request: Message, query: bytes) -> None:
-    """Parameters of the URL into fields of the request. Raises InvalidArgument."""
-    if not query:
-        return
-    try:
-        pairs = parse_qsl(
-            query.decode("latin-1"), keep_blank_values=True, errors="strict", max_num_fields=_MOST_PARAMETERS
-        )
-    except ValueError:
-        why = f"is not percent-encoded UTF-8 with at most {_MOST_PARAMETERS} parameters"
-        raise InvalidArgument("query", why, "QUERY_INVALID") from None
-    for name, text in pairs:
-        if binding.body == "*":
-            # URLs end up in logs and histories: what may be secret or personal must not travel in them.
-            raise InvalidArgument(name[:200], "is not taken from the URL here; send it in the body", "QUERY_INVALID")
-        codec.set_text(request, name, text)
-
-
 def _take_etag(request: Message, headers: Mapping[str, str]) -> None:
     """If-Match goes into the request's etag, where it has one."""
     text = headers.get("if-match", "").removeprefix("W/").strip('"')
@@ -390,18 +371,16 @@ def _take_etag(request: Message, headers: Mapping[str, str]) -> None:
         setattr(request, "etag", text)  # noqa: B010 - which message it is, the contract says
 
 
-async def _read_body(binding: Binding, request: Message, exchange: Exchange) -> None:
+async def _read_json(exchange: Exchange) -> bytes:
     kind = exchange.headers.get("content-type", "application/json").partition(";")[0].strip().lower()
-    body = b"".join([piece async for piece in _pieces(exchange, _LARGEST_BODY)])
+    body = await _whole(exchange, _LARGEST_BODY)
     if kind != "application/json" and body:
         raise InvalidArgument("Content-Type", f"{kind[:60]} is not taken here; send application/json", "CONTENT_TYPE")
-    value = codec.loads(body) if body else {}
-    if binding.body == "*":
-        codec.merge(request, value)
-    else:
-        target = getattr(request, binding.body)
-        target.SetInParent()
-        codec.merge(target, value, codec.camel(binding.body))
+    return body
+
+
+async def _whole(exchange: Exchange, most: int) -> bytes:
+    return b"".join([piece async for piece in _pieces(exchange, most)])
 
 
 async def _pieces(exchange: Exchange, most: int) -> AsyncIterator[bytes]:

@@ -163,7 +163,7 @@ def _parameters(binding: Binding, schemas: dict[str, Json]) -> list[Json]:
     ]
     if binding.body == "*":
         return parameters
-    taken = {name.partition(".")[0] for name, _, _ in binding.captures} | {binding.body}
+    taken = {capture.field.partition(".")[0] for capture in binding.captures} | {binding.body}
     for field in binding.method.input_type.fields:
         if field.name in taken or (field.message_type is not None and field.message_type.full_name not in _WELL_KNOWN):
             continue

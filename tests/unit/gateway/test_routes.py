@@ -37,7 +37,8 @@ def router() -> Router:
 def test_a_path_finds_its_method(
     router: Router, verb: str, path: str, method: str, captures: list[tuple[str, str]]
 ) -> None:
-    binding, found = router.match(verb, path)
+    binding, texts = router.match(verb, path)
+    found = [(capture.field, text) for capture, text in zip(binding.captures, texts, strict=True)]
     assert (binding.method.name, found) == (method, captures)
 
 
