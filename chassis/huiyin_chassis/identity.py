@@ -93,6 +93,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.clocks.write",
         "casework.tasks.write",
         "casework.answers.write",
+        "casework.cases.import",
     },
     "officer": _READ
     | {
@@ -125,6 +126,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "analyzer.policies.write",
         "casework.units.write",
         "casework.answers.write",
+        "casework.cases.import",
         "casework.policies.write",
         "notifier.policies.write",
         "gateway.accounts.read",

@@ -6,6 +6,7 @@ import base64
 import csv
 import json
 import threading
+import time
 import tomllib
 from collections.abc import Iterator
 from itertools import islice
@@ -205,6 +206,29 @@ def test_a_photograph_comes_with_an_inquiry_and_says_no_place_any_more(system: S
     assert answer.headers["content-disposition"] == "attachment; filename*=UTF-8''%E4%BA%95%E7%9B%96.jpg"
     assert "sandbox" in answer.headers["content-security-policy"]
     assert answer.content.startswith(b"\xff\xd8\xff") and files.UNSEEN.encode() not in answer.content
+
+
+def test_running_cases_come_along_from_a_spreadsheet_with_their_dates_and_their_unit(
+    system: System, tmp_path: Path
+) -> None:
+    path = tmp_path / "台账.csv"
+    path.write_text(
+        "工单编号,诉求内容,受理时间,办结期限,办理状态,主办单位\n"
+        "G1,青石巷的公厕三个月没有开门,2026-03-02 09:30,2031-03-09 18:00,办理中,units/desk\n",
+        "utf-8",
+    )
+    told = json.loads(system.huiyin("cases", "import", str(path), "--json"))
+    assert (told["created"], told["refused"]) == (1, [])
+    with client(system) as http:
+        for _ in range(200):
+            found = http.get("/v1/inquiries", params={"filter": 'external_id = "G1"'}).json()["inquiries"]
+            if found[0].get("case"):
+                break
+            time.sleep(0.05)
+        case = http.get(f"/v1/{found[0]['case']}").json()
+    assert (case["state"], case["leadUnit"]) == ("STATE_ACCEPTED", "units/desk")
+    assert found[0]["deadline"] == "2031-03-09T10:00:00Z"
+    assert json.loads(system.huiyin("cases", "import", str(path), "--json"))["known"] == 1
 
 
 def events(lines: Iterator[str]) -> Iterator[Event]:

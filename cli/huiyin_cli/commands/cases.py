@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 
 from huiyin_cli import (
+    moving,
     ordering,
     replying,
+    series,
     stepping,
 )
 from huiyin_cli.client import Json, Problem
@@ -105,6 +107,29 @@ def cases_show(
         out.print(f"  {entry['number']:>3}  {local(entry['time'])}  {told}  ({entry['actor']})", markup=False)
         if note := " ".join(entry.get("note", "").split()):
             out.print(f"         {note}", markup=False)
+
+
+@app.command("import")
+def cases_import(
+    file: Annotated[Path, typer.Argument(help="An xlsx, csv or jsonl file, a running case a row.")],
+    source: Annotated[str, typer.Option(help="What the list is called. Default: the file's name.")] = "",
+    column: Annotated[
+        list[str] | None,
+        typer.Option("--column", help="field=column, where the file calls it otherwise; may be repeated."),
+    ] = None,
+    time_zone: Annotated[str, typer.Option(help="Zone of times without one.")] = "Asia/Shanghai",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would become of each row.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Brings running cases along as an office moves in; exit code 1 where rows were refused. Again changes nothing."""
+    zone = series.zone_of(time_zone)
+    result = moving.import_cases(caller.gateway(), file, source or file.stem, column or [], zone, validate_only=dry_run)
+    if as_json:
+        print_json(result)
+    else:
+        print_lines(moving.lines_of(result, validate_only=dry_run))
+    if result["refused"]:
+        raise typer.Exit(1)
 
 
 @app.command("propose")

@@ -471,6 +471,23 @@ NOTES = Table(
     Column("salt", LargeBinary, nullable=False),
 )
 
+MOVING_IN = Table(
+    "moving_in",
+    METADATA,
+    # What is still to be done for an inquiry that an office brought along, until a case holds it.
+    Column("inquiry_id", Text, primary_key=True),
+    # What it comes from, and where it stood there.
+    _text("source"),
+    _text("file_name"),
+    Column("row", Integer, nullable=False),
+    _text("state"),
+    _text("lead_unit"),
+    _text("topic"),
+    _text("place"),
+    # Who imported it.
+    _text("account"),
+)
+
 TASKS = Table(
     "tasks",
     METADATA,

@@ -24,6 +24,9 @@ PAUSED = clock_pb2.Clock.STATE_PAUSED
 MET = clock_pb2.Clock.STATE_MET
 DROPPED = clock_pb2.Clock.STATE_DROPPED
 
+PROMISED = "answer.promised"
+"""The rule of a clock whose date was promised before the office moved in."""
+
 KINDS: dict[Kind, clock_pb2.Clock.Kind.ValueType] = {
     Kind.ANSWER: clock_pb2.Clock.KIND_ANSWER,
     Kind.ACCEPTANCE: clock_pb2.Clock.KIND_ACCEPTANCE,
@@ -144,8 +147,14 @@ class Timekeeping:
     def set_answer_rule(self, clock: Fields, *, urgent: bool, extended: bool) -> None:
         """Counts a clock anew by urgency; what was promised is not moved later."""
         rule = counting.answer_rule(self._rules.policy, urgent=urgent, extended=extended)
-        if rule.name != clock["rule"]:
+        kept = clock["rule"] == PROMISED and not (urgent or extended)
+        if rule.name != clock["rule"] and not kept:
             self._count_running(clock, rule, clock["deadline"])
+
+    def promise(self, clock: Fields, deadline: int) -> None:
+        """Takes over the date that somebody else promised before; no rule of the policy counts it anew."""
+        self.rows.change(clock, rule=PROMISED, deadline=deadline)
+        self._schedule(clock)
 
     def extend(self, clock: Fields) -> None:
         """Gives an answer the longest time that the policy allows; never less than it has."""

@@ -333,6 +333,19 @@ def upgrade() -> None:
     op.create_index("messages_by_case", "messages", ["case_id"], unique=False)
     op.create_index("messages_by_inquiry", "messages", ["inquiry_id", "create_time"], unique=False)
     op.create_table(
+        "moving_in",
+        sa.Column("inquiry_id", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("file_name", sa.Text(), nullable=False),
+        sa.Column("row", sa.Integer(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("lead_unit", sa.Text(), nullable=False),
+        sa.Column("topic", sa.Text(), nullable=False),
+        sa.Column("place", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("inquiry_id"),
+    )
+    op.create_table(
         "notes",
         sa.Column("case_id", sa.Text(), nullable=False),
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),

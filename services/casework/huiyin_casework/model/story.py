@@ -21,6 +21,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.grade_rose": "等级由{from}升为{to}",
     "case.grade_fell": "等级由{from}降为{to}",
     "case.inquiry_joined": "收到一件诉求",
+    "case.imported": "一件诉求由原台账转入（{source}第{row}行）",
     "case.inquiry_edited": "诉求的原文有修改",
     "case.inquiry_moved": "一件诉求转入另一办件",
     "case.inquiry_admitted": "受理一件诉求",

@@ -18,6 +18,7 @@ from huiyin_casework.service.contacts import ContactMethods
 from huiyin_casework.service.dispatch import DispatchMethods
 from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.messages import MessageMethods
+from huiyin_casework.service.moving import MovingMethods
 from huiyin_casework.service.orders import OrderMethods
 from huiyin_casework.service.policies import PolicyMethods
 from huiyin_casework.service.publications import PublicationMethods
@@ -41,6 +42,7 @@ class CaseworkServicer(
     ClockMethods,
     TemplateMethods,
     AnswerMethods,
+    MovingMethods,
     PublicationMethods,
     TaskMethods,
     UnitMethods,

@@ -47,7 +47,7 @@ class AnswerMethods:
         ]
         if empty:
             raise InvalidArgument.of(empty)
-        rows = {row["id"]: row for row in (_row(request.source, answer) for answer in request.answers)}
+        rows = {row["id"]: row for row in (answer_row(request.source, answer) for answer in request.answers)}
 
         def write(tx: Tx) -> answer_pb2.BatchCreateAnswersResponse:
             known: dict[str, Any] = {}
@@ -130,7 +130,7 @@ def _id(name: str) -> str:
     return name.removeprefix("answers/")
 
 
-def _row(source: str, answer: answer_pb2.Answer) -> Fields:
+def answer_row(source: str, answer: answer_pb2.Answer) -> Fields:
     """An imported answer as it is stored: masked, and without the name that it begins with."""
     subject, question = mask_text(answer.subject), mask_text(answer.question)
     text = mask_personal(without_name(answer.text))

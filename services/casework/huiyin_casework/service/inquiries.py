@@ -57,6 +57,7 @@ _INQUIRY_ORDERS: dict[str, ColumnElement[Any]] = {
     "receive_time": INQUIRIES.c.receive_time,
     "deadline": INQUIRIES.c.deadline,
 }
+_NOT_SUBMITTED = frozenset({inquiry_pb2.Inquiry.CHANNEL_BOARD, inquiry_pb2.Inquiry.CHANNEL_MOVED_IN})
 _TAKEN_DOWN = frozenset({inquiry_pb2.Inquiry.CHANNEL_TELEPHONE, inquiry_pb2.Inquiry.CHANNEL_COUNTER})
 
 
@@ -74,8 +75,9 @@ class InquiryMethods:
         """Stores the inquiry and what passes it on, in one transaction, and answers with the receipt."""
         principal = current_principal()
         channel = request.channel or inquiry_pb2.Inquiry.CHANNEL_ONLINE
-        if channel == inquiry_pb2.Inquiry.CHANNEL_BOARD:
-            raise InvalidArgument("channel", "boards are imported by the collector; use ONLINE, TELEPHONE or COUNTER")
+        if channel in _NOT_SUBMITTED:
+            why = "boards are imported by the collector, running cases by ImportCases; use ONLINE, TELEPHONE or COUNTER"
+            raise InvalidArgument("channel", why)
         if channel in _TAKEN_DOWN:
             _check_taker(principal)
         if not request.text.strip():

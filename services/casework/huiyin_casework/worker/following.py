@@ -15,6 +15,7 @@ from huiyin_chassis.store import Tx
 
 from huiyin_casework import blobs, pastanswers
 from huiyin_casework.casefile import INBOX, SYSTEM, CaseFiles, new_inquiry
+from huiyin_casework.handling.moving import bring_to_where_they_stood
 from huiyin_casework.model.following import (
     Consequence,
     Happening,
@@ -31,6 +32,7 @@ from huiyin_casework.store import EVENTS, INQUIRIES, Fields
 Told = tuple[str, event_pb2.Event | event_pb2.Membership | regrouping_pb2.Regrouping]
 """A kind of change, and the resource after it."""
 
+_MOVED_IN = inquiry_pb2.Inquiry.CHANNEL_MOVED_IN
 _PROPOSED = regrouping_pb2.Regrouping.STATE_PROPOSED
 
 
@@ -72,6 +74,9 @@ class Following:
             else:
                 self._event(files, kind, resource)
         files.write(request_id)
+        brought = [row["id"] for row in files.inquiries if row["channel"] == _MOVED_IN and row["case_id"]]
+        if brought:
+            bring_to_where_they_stood(tx, self._rules, brought)
 
     # Events
 
