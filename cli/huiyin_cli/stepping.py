@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from huiyin_cli.client import Json, Problem
@@ -114,6 +114,20 @@ def contact_lines(unit: Json) -> Iterator[str]:
     for person in unit.get("contactPersons", []):
         role = person["role"].removeprefix("ROLE_").lower().replace("_", " ")
         yield f"  {role}: {person['displayName']}  {person.get('telephone', '')}".rstrip()
+
+
+def inquiry_lines(inquiry: Json, local: Callable[[str], str]) -> Iterator[str]:
+    """What is asked and where it stands; `local` shows a time."""
+    state = inquiry.get("state", "").removeprefix("STATE_")
+    channel = inquiry.get("channel", "").removeprefix("CHANNEL_").lower().replace("_", " ")
+    yield f"{inquiry['name']}  {state}  {channel}  {inquiry.get('case', 'no case yet')}"
+    yield f"received {local(inquiry.get('receiveTime', ''))}  answer by {local(inquiry.get('deadline', ''))}"
+    if "location" in inquiry:
+        point = inquiry["location"]
+        yield f"at {point.get('latitude', 0):.5f},{point.get('longitude', 0):.5f} (WGS 84)"
+    if inquiry.get("hasContact"):
+        yield "A contact was left: huiyin inquiries contact opens it for one step."
+    yield from filter(None, (inquiry.get("subject"), inquiry.get("text")))
 
 
 def message_lines(messages: list[Json], author: str = "the author") -> Iterator[str]:

@@ -59,6 +59,8 @@ def linted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("annotations", "client", "field_behavior", "http", "httpbody", "launch_stage", "resource"):
         (folder / "google/api").mkdir(parents=True, exist_ok=True)
         shutil.copy(google / "api" / f"{name}.proto", folder / "google/api")
+    (folder / "google/type").mkdir()
+    shutil.copy(google / "type/latlng.proto", folder / "google/type")
     (folder / "google/rpc").mkdir()
     shutil.copy(google / "rpc/status.proto", folder / "google/rpc")
     (folder / "google/longrunning").mkdir()

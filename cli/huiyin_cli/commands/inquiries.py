@@ -30,7 +30,26 @@ Attach = Annotated[
     list[Path] | None, typer.Option("--attach", help="A JPEG, PNG, WebP or PDF of at most 5 MB; may be repeated.")
 ]
 
+At = Annotated[str, typer.Option(help="Where it is about: latitude,longitude in degrees (WGS 84).")]
+
 app = typer.Typer(no_args_is_help=True, help="What people ask, and what is said to them meanwhile.")
+
+
+@app.command("show")
+def inquiries_show(
+    name: Annotated[str, typer.Argument(help="inquiries/… as `cases show` has it.")], as_json: AsJson = False
+) -> None:
+    """Shows an inquiry: what is asked, where it stands, the point on the map, its files and what was said meanwhile."""
+    gateway, path = caller.gateway(), f"/v1/{named(name, 'inquiries')}"
+    inquiry = gateway.get(path)
+    if as_json:
+        print_json(inquiry)
+        return
+    print_lines(stepping.inquiry_lines(inquiry, local))
+    if inquiry.get("attachmentCount"):
+        print_lines(attaching.attachment_lines(gateway.get(f"{path}/attachments").get("attachments", [])))
+    if inquiry.get("messageCount"):
+        print_lines(stepping.message_lines(gateway.get(f"{path}/messages").get("messages", [])))
 
 
 @app.command("ask")
@@ -179,6 +198,7 @@ def inquire(
     consent: Annotated[
         bool, typer.Option("--public", help="The masked text may become public with the answer.")
     ] = False,
+    at: At = "",
     attach: Attach = None,
     as_json: AsJson = False,
 ) -> None:
@@ -186,9 +206,8 @@ def inquire(
     public = as_public()
     for path in attach or ():
         attaching.file_of(path)  # nothing is submitted where a file could not be sent
-    answer = public.post(
-        "/v1/inquiries:submit", {"text": text, "subject": subject, "contact": contact, "publicConsent": consent}
-    )
+    body = {"text": text, "subject": subject, "contact": contact, "publicConsent": consent, **_point(at)}
+    answer = public.post("/v1/inquiries:submit", body)
     _attach(answer, attach)
     if as_json:
         print_json(answer)
@@ -213,6 +232,7 @@ def take(
     subject: Annotated[str, typer.Option(help="A title.")] = "",
     contact: Annotated[str, typer.Option(help="How to reach the author; kept encrypted, destroyed afterwards.")] = "",
     read_back: Annotated[bool, typer.Option("--read-back", help="It was read back already: do not ask.")] = False,
+    at: At = "",
     attach: Attach = None,
     as_json: AsJson = False,
 ) -> None:
@@ -227,7 +247,7 @@ def take(
             err.print(line, markup=False, highlight=False)
         if not typer.confirm("Read this back. Does the author agree?", err=True):
             raise Problem("Nothing was stored; write down what the author says, and take it again.")
-    submitted = {**body, "contact": contact, "confirmation": prepared["confirmation"]}
+    submitted = {**body, "contact": contact, "confirmation": prepared["confirmation"], **_point(at)}
     answer = gateway.post("/v1/inquiries:submit", submitted)
     _attach(answer, attach)
     if as_json:
@@ -294,6 +314,17 @@ def receipt(
         for line in filter(None, (found.get("paragraph"), found.get("unitContact"))):
             out.print(line, markup=False)
         print_lines(attaching.attachment_lines(found.get("attachments", [])))
+
+
+def _point(at: str) -> Json:
+    """A point on the map as a request has it; nothing where none is named."""
+    if not at:
+        return {}
+    try:
+        latitude, longitude = (float(part) for part in at.split(","))
+    except ValueError as error:
+        raise Problem(f"--at {at}: write latitude,longitude in degrees, e.g. 28.2036,112.9672.") from error
+    return {"location": {"latitude": latitude, "longitude": longitude}}
 
 
 def _attach(submitted: Json, paths: list[Path] | None) -> None:

@@ -580,6 +580,8 @@ def new_inquiry(
         "admission": admission_pb2.Admission.OUTCOME_UNSPECIFIED,
         "admission_state": admission_pb2.Admission.STATE_UNSPECIFIED,
         "taken_by": "",
+        "latitude": None,
+        "longitude": None,
         "has_contact": False,
         "revision": 0,
         **fields,

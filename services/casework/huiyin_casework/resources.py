@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from google.type import latlng_pb2
 from huiyin.casework.v1 import (
     admission_pb2,
     attachment_pb2,
@@ -166,7 +167,14 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         taken_by=row["taken_by"],
         has_contact=row["has_contact"],
         attachment_count=row["attachment_count"],
+        location=_location(row) if with_text else None,
     )
+
+
+def _location(inquiry: Fields) -> latlng_pb2.LatLng | None:
+    if inquiry["latitude"] is None:
+        return None
+    return latlng_pb2.LatLng(latitude=inquiry["latitude"], longitude=inquiry["longitude"])
 
 
 def admission(row: Fields) -> admission_pb2.Admission:

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Boolean,
     Column,
     Connection,
+    Double,
     Index,
     Integer,
     LargeBinary,
@@ -217,6 +218,9 @@ INQUIRIES = Table(
     Column("admission_state", Integer, nullable=False),
     # The account that took it down on the telephone or at the counter, "" for every other channel.
     _text("taken_by"),
+    # Where it is about, in degrees (WGS 84); NULL where nobody says, and once the text is destroyed.
+    Column("latitude", Double),
+    Column("longitude", Double),
     # Whether a contact of its author is kept.
     Column("has_contact", Boolean, nullable=False),
     Column("revision", BigInteger, nullable=False),

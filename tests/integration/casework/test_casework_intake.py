@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import grpc
+from google.type import latlng_pb2
 from huiyin.casework.v1 import inquiry_pb2
 from huiyin_casework.store import CONTACTS, INQUIRIES
 from huiyin_chassis import clock
+from huiyin_chassis.tables import CHANGES
 from sqlalchemy import select
 
 from tests.integration.casework.conftest import Office, Run, joined, opened
@@ -180,5 +182,36 @@ def test_what_is_withdrawn_before_it_was_read_opens_no_case(run: Run) -> None:
         )
         await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
         assert await office.cases() == []
+
+    run(test)
+
+
+def test_a_point_on_the_map_is_for_those_who_deal_with_it_and_goes_with_the_text(run: Run) -> None:
+    async def test(office: Office) -> None:
+        point = latlng_pb2.LatLng(latitude=28.2036123, longitude=112.9671987)
+        submitted = await office.submit("路口的井盖松动", location=point)
+        await office.sent()
+        (external_id,) = office.collector.posts
+        told = {"source": "sources/inquiries", "external_id": external_id}
+        await office.tell(opened("e1"), joined("e1", "p1", **told))
+        (inquiry,) = await office.inquiries(await office.case("e1"))
+        assert (inquiry.location.latitude, inquiry.location.longitude) == (28.20361, 112.9672)
+        query = select(CHANGES.c.resource).where(CHANGES.c.name == inquiry.name)
+        changes = await office.store.read(lambda connection: list(connection.execute(query)))
+        assert changes
+        assert not any(Inquiry.FromString(row.resource).HasField("location") for row in changes)
+        assert not (await office.lookup(submitted.receipt)).messages
+        await office.tell(joined("e1", "p1", "membership.purged", text="", **told))
+        (purged,) = await office.inquiries(await office.case("e1"))
+        assert not purged.HasField("location")
+
+    run(test)
+
+
+def test_a_point_that_is_not_on_the_earth_is_refused_with_the_coordinate(run: Run) -> None:
+    async def test(office: Office) -> None:
+        exchanged = Submit(text="井盖松动", location=latlng_pb2.LatLng(latitude=112.9, longitude=28.2))
+        error = await office.refusal("SubmitInquiry", exchanged, "public")
+        assert [(each.field, each.reason) for each in error.violations] == [("location.latitude", "OUT_OF_RANGE")]
 
     run(test)

@@ -289,6 +289,8 @@ def upgrade() -> None:
         sa.Column("admission", sa.Integer(), nullable=False),
         sa.Column("admission_state", sa.Integer(), nullable=False),
         sa.Column("taken_by", sa.Text(), nullable=False),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("longitude", sa.Double(), nullable=True),
         sa.Column("has_contact", sa.Boolean(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from google.type import latlng_pb2
 from huiyin.casework.v1 import inquiry_pb2
 from huiyin.collector.v1 import post_pb2
 from huiyin_chassis import clock
@@ -31,7 +32,7 @@ from huiyin_casework import resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.handling import Handling
 from huiyin_casework.handling.authors import feedback_until, receipt_unknown
-from huiyin_casework.model import receipts
+from huiyin_casework.model import locations, receipts
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import SETTLED, state_of
 from huiyin_casework.rules import Rules, compiled
@@ -82,6 +83,7 @@ class InquiryMethods:
             _check_taker(principal)
         if not request.text.strip():
             raise InvalidArgument("text", "is empty; say what is asked", "REQUIRED")
+        location = _checked_location(request) if request.HasField("location") else None
         key = f"{principal.subject}/{request.request_id}"
         inquiry_id = derived_id("submitted", key) if request.request_id else uuid7()
         # What is remembered for a repetition holds no secret: masked texts, no contact, and no receipt, which is made
@@ -91,6 +93,7 @@ class InquiryMethods:
             text=mask_text(request.text),
             channel=channel,
             public_consent=request.public_consent,
+            location=location,
         )
         if channel in _TAKEN_DOWN:
             problem = self._secrets.confirmation_problem(
@@ -160,6 +163,8 @@ class InquiryMethods:
                 public_consent=masked.public_consent,
                 taken_by=taker,
                 has_contact=bool(contact.strip()),
+                latitude=masked.location.latitude if masked.HasField("location") else None,
+                longitude=masked.location.longitude if masked.HasField("location") else None,
             )
         )
         files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
@@ -344,6 +349,14 @@ class InquiryMethods:
             )
 
         return await self._store.read(read)
+
+
+def _checked_location(request: inquiry_pb2.SubmitInquiryRequest) -> latlng_pb2.LatLng:
+    """A point on the map to a metre. Raises InvalidArgument."""
+    given = request.location
+    if found := locations.fault(given.latitude, given.longitude):
+        raise InvalidArgument(f"location.{found[0]}", found[1], "OUT_OF_RANGE")
+    return latlng_pb2.LatLng(latitude=locations.rounded(given.latitude), longitude=locations.rounded(given.longitude))
 
 
 def _check_taker(principal: Principal) -> None:

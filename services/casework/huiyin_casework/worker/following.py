@@ -240,7 +240,7 @@ class Following:
         """Destroys a text, and with its salt the way to try texts against the digest in the chain."""
         if not inquiry["salt"]:
             return
-        files.inquiries.change(inquiry, subject="", text="", salt=b"")
+        files.inquiries.change(inquiry, subject="", text="", salt=b"", latitude=None, longitude=None)
         if inquiry["message_count"]:
             for message in files.load_messages_of(inquiry):
                 files.messages.change(message, text="", salt=b"")
