@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -39,6 +39,9 @@ check: setup
 
 chaos: setup ## kills processes at random in mid-import, TIMES=100
 	@TIMES=$(or $(TIMES),100) $(BIN)/pytest -m chaos tests/e2e
+
+strain-casework: setup ## fifty clients act on the same twenty cases for DURATION=60 seconds, on both databases
+	@DURATION=$(or $(DURATION),60) $(BIN)/pytest -q -s -p no:logging tests/integration/casework/test_casework_at_once.py
 
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline

@@ -170,6 +170,7 @@ class Office:
     """A running casework, its neighbours, and people who call it."""
 
     stub: Any
+    address: str
     store: CaseworkStore
     analyzer: Analyzer
     collector: Collector
@@ -323,10 +324,11 @@ async def _office(database_url: str, folder: Path) -> AsyncIterator[Office]:
         await server.start()
         tasks = [asyncio.create_task(supervise(name, worker)) for name, worker in workers.items()]
         try:
-            async with client.connect(f"127.0.0.1:{server.port}") as channel:
+            own = f"127.0.0.1:{server.port}"
+            async with client.connect(own) as channel:
                 stub = casework_service_pb2_grpc.CaseworkServiceStub(channel)
                 gateway = Signer("gateway", keys / "private" / "gateway.pem")
-                yield Office(stub, store, analyzer, collector, gateway, folder)
+                yield Office(stub, own, store, analyzer, collector, gateway, folder)
         finally:
             await server.stop(store)
             for task in tasks:
