@@ -33,7 +33,7 @@ def postgres_server() -> Iterator[Any]:
         folder = Path(tempfile.mkdtemp(prefix="huiyin-pg-"))
         folder.chmod(0o711)  # a server started by root runs as another user, who has to pass through
         server = get_server(folder / "data", cleanup_mode="stop")
-    # What tests write need not outlive the machine; and a server of 25 databases stops in half a second instead of three.
+    # What tests write need not outlive the machine; and a server of 25 databases stops in half a second, not in three.
     server.psql("ALTER SYSTEM SET fsync = off")
     server.psql("SELECT pg_reload_conf()")
     yield server
