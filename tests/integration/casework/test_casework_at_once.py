@@ -139,7 +139,8 @@ class Client:
             return None
 
     async def _call(self, method: str, request: Any) -> Any:
-        return await getattr(self._stub, method)(request, metadata=self._metadata, timeout=client.DEADLINE)
+        # Without a deadline: how long a busy machine takes is none of what is tested.
+        return await getattr(self._stub, method)(request, metadata=self._metadata)
 
 
 def test_each_success_is_in_the_chain_once_and_each_conflict_is_told_as_one(run: Run) -> None:
