@@ -55,6 +55,7 @@ _READ: Final = frozenset(
         "casework.units.read",
         "casework.inquiries.read",
         "casework.cases.read",
+        "casework.filters.use",
         "casework.tasks.read",
         "casework.answers.read",
         "casework.policies.read",
@@ -81,6 +82,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.cases.extend",
         "casework.cases.reopen",
         "casework.cases.dismiss",
+        "casework.cases.batch",
         "casework.cases.note",
         "casework.admissions.write",
         "casework.inquiries.take",
@@ -100,6 +102,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.cases.accept",
         "casework.cases.object",
         "casework.cases.investigate",
+        "casework.cases.batch",
         "casework.cases.note",
         "casework.cases.contribute",
         "casework.inquiries.take",
@@ -109,8 +112,9 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.contacts.read",
         "casework.attachments.write",
     },
-    "reviewer": _READ | {"casework.cases.review", "casework.cases.note"},
-    "approver": _READ | {"casework.cases.approve", "casework.cases.note", "casework.extensions.decide"},
+    "reviewer": _READ | {"casework.cases.review", "casework.cases.batch", "casework.cases.note"},
+    "approver": _READ
+    | {"casework.cases.approve", "casework.cases.batch", "casework.cases.note", "casework.extensions.decide"},
     "inspector": _READ | _READ_POSTS,
     "admin": _READ
     | _READ_POSTS

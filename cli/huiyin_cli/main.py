@@ -14,6 +14,7 @@ from huiyin_cli.commands import (
     cases,
     clocks,
     events,
+    filters,
     grading,
     inquiries,
     notifications,
@@ -50,6 +51,7 @@ app.command("watch")(system.watch)
 app.command("status")(system.status)
 app.add_typer(events.app, name="events")
 app.add_typer(cases.app, name="cases")
+app.add_typer(filters.app, name="filters")
 app.add_typer(inquiries.app, name="inquiries")
 app.add_typer(attachments.app, name="attachments")
 app.add_typer(notifications.app, name="notifications")

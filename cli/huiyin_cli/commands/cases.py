@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
+from uuid import uuid4
 
 import typer
 
 from huiyin_cli import (
+    batching,
     moving,
     ordering,
     replying,
@@ -39,10 +41,16 @@ app = typer.Typer(no_args_is_help=True, help="What is being dealt with, by whom 
 def cases_list(
     filter_: Filter = "",
     order_by: Annotated[str, typer.Option(help="deadline, grade desc, inquiry_count desc, create_time desc …")] = "",
+    saved: Annotated[str, typer.Option(help="A filter that was kept (huiyin filters list).")] = "",
     limit: Limit = 30,
     as_json: AsJson = False,
 ) -> None:
     """Lists cases, the most pressing first."""
+    if saved:
+        if filter_:
+            raise Problem("--filter and --saved exclude one another; give one of them.")
+        kept = batching.kept_filter(caller.gateway(), saved)
+        filter_, order_by = kept["filter"], order_by or kept.get("orderBy", "")
     rows = caller.gateway().pages("/v1/cases", "cases", limit, filter=filter_, orderBy=order_by)
     columns: dict[str, Callable[[Json], str]] = {
         "grade": lambda row: short(row.get("grade", "")),
@@ -145,6 +153,42 @@ def cases_propose(
     print_lines(stepping.proposal_lines(answer))
     if proposals := answer.get("proposals"):
         print_lines(stepping.contact_lines(gateway.get(f"/v1/{proposals[0]['leadUnit']}")))
+
+
+@app.command("bulk")
+def cases_bulk(
+    step: Annotated[str, typer.Argument(help=", ".join(batching.FIELDS))],
+    filter_: Filter = "",
+    saved: Annotated[str, typer.Option(help="Instead of --filter, one that was kept.")] = "",
+    unit: Annotated[str, typer.Option(help="assign: the lead unit.")] = "",
+    assisting: Annotated[list[str] | None, typer.Option(help="assign: a unit that assists; may be repeated.")] = None,
+    reason: Annotated[str, typer.Option(help="dismiss, extend: why.")] = "",
+    note: Annotated[str, typer.Option(help="assign, note: what goes with it.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask after the trial.")] = False,
+) -> None:
+    """Tries a step with the cases of a filter, at most 100, shows what would become of each, asks, and takes it."""
+    gateway = caller.gateway()
+    if bool(filter_) == bool(saved):
+        raise Problem("Say which cases are meant: --filter or --saved.")
+    body = batching.body_of(
+        step,
+        {
+            "leadUnit": unit and named(unit, "units"),
+            "assistingUnits": [named(each, "units") for each in assisting or []],
+            "reason": reason,
+            "note": note,
+        },
+    )
+    wanted = filter_ or batching.kept_filter(gateway, saved)["filter"]
+    trial = gateway.post("/v1/cases:batchStep", {**body, "filter": wanted, "validateOnly": True})
+    print_lines(batching.trial_lines(trial))
+    cases = batching.possible(trial)
+    if not cases:
+        raise Problem("With none of these cases the step is possible; nothing was done.")
+    if not yes and not typer.confirm(f"{step} {len(cases)} cases?"):
+        raise typer.Exit(1)
+    done = gateway.post("/v1/cases:batchStep", {**body, "cases": cases, "requestId": str(uuid4())})
+    print_lines(batching.done_lines(done))
 
 
 @app.command("order")

@@ -144,6 +144,20 @@ ASSIGNMENTS = Table(
     Index("assignments_by_unit", "unit_id"),
 )
 
+CASE_FILTERS = Table(
+    "case_filters",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    # "accounts/…" whose own it is, or "units/…" whose members share it.
+    _text("owner"),
+    _text("account"),
+    _text("display_name"),
+    _text("filter"),
+    _text("order_by"),
+    _time("update_time"),
+    Index("case_filters_by_owner", "owner", "display_name", unique=True),
+)
+
 ORDERS = Table(
     "orders",
     METADATA,

@@ -39,6 +39,10 @@ class StepWork:
             raise Aborted("STALE_ETAG", f"{name} was changed meanwhile; read it again and repeat the step")
         self._case = case
 
+    def seen(self) -> case_pb2.Case:
+        """The case as it is."""
+        return resources.case(self._case)
+
     @property
     def _actor(self) -> str:
         return self._principal.subject

@@ -86,6 +86,18 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("sha256"),
     )
     op.create_table(
+        "case_filters",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("owner", sa.Text(), nullable=False),
+        sa.Column("account", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("filter", sa.Text(), nullable=False),
+        sa.Column("order_by", sa.Text(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_index("case_filters_by_owner", "case_filters", ["owner", "display_name"], unique=True)
+    op.create_table(
         "cases",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("event_id", sa.Text(), nullable=False),

@@ -12,6 +12,8 @@ from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.admission import AdmissionMethods
 from huiyin_casework.service.answers import AnswerMethods
 from huiyin_casework.service.attachments import Attaching, AttachmentMethods
+from huiyin_casework.service.bulk import BulkMethods
+from huiyin_casework.service.casefilters import CaseFilterMethods
 from huiyin_casework.service.cases import CaseMethods
 from huiyin_casework.service.clocks import ClockMethods
 from huiyin_casework.service.contacts import ContactMethods
@@ -36,6 +38,8 @@ class CaseworkServicer(
     MessageMethods,
     ContactMethods,
     AttachmentMethods,
+    BulkMethods,
+    CaseFilterMethods,
     CaseMethods,
     OrderMethods,
     ReplyMethods,

@@ -21,7 +21,7 @@ from huiyin_chassis.filters import (
     path_field,
     time_field,
 )
-from huiyin_chassis.identity import current_principal
+from huiyin_chassis.identity import Principal, current_principal
 from huiyin_chassis.paging import page, total
 from sqlalchemy import ColumnElement, Connection, Select, and_, select
 
@@ -46,7 +46,7 @@ from huiyin_casework.store import (
     units,
 )
 
-_CASE_FIELDS: dict[str, Compare] = {
+CASE_FIELDS: dict[str, Compare] = {
     "state": enum_field(CASES.c.state, case_pb2.Case.State, "STATE_"),
     "grade": enum_field(CASES.c.grade, grade_pb2.Grade, "GRADE_"),
     "event": name_field(CASES.c.event_id, "events"),
@@ -60,7 +60,7 @@ _CASE_FIELDS: dict[str, Compare] = {
     "inquiry_count": number_field(CASES.c.inquiry_count),
     "drill": boolean_field(CASES.c.drill),
 }
-_CASE_ORDERS: dict[str, ColumnElement[Any]] = {
+CASE_ORDERS: dict[str, ColumnElement[Any]] = {
     "deadline": CASES.c.deadline,
     "grade": CASES.c.grade,
     "inquiry_count": CASES.c.inquiry_count,
@@ -88,10 +88,8 @@ class CaseMethods:
     async def ListCases(self, request: case_pb2.ListCasesRequest, context: Any) -> case_pb2.ListCasesResponse:
         """Cases within the caller's reach; those merged away only when asked for."""
         principal = current_principal()
-        query = cases(principal).where(compile_filter(request.filter, _CASE_FIELDS))
-        if not _ASKS_FOR_STATE.search(request.filter):
-            query = query.where(CASES.c.state != state_number(State.MERGED))
-        order = [*parse_order(request.order_by, _CASE_ORDERS, "deadline"), (CASES.c.id, False)]
+        query = matching(principal, request.filter)
+        order = [*parse_order(request.order_by, CASE_ORDERS, "deadline"), (CASES.c.id, False)]
 
         def read(connection: Connection) -> case_pb2.ListCasesResponse:
             found = page(
@@ -180,6 +178,14 @@ class CaseMethods:
             request.cursor, kinds=request.kinds, tail=request.tail, until=current_principal().expires
         ):
             yield batch
+
+
+def matching(principal: Principal, filter_: str) -> Select[Any]:
+    """The cases within reach that match a filter; those merged away only when it asks for states."""
+    query = cases(principal).where(compile_filter(filter_, CASE_FIELDS))
+    if not _ASKS_FOR_STATE.search(filter_):
+        query = query.where(CASES.c.state != state_number(State.MERGED))
+    return query
 
 
 def _entries(case_id: str) -> Select[Any]:
