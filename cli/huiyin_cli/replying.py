@@ -19,7 +19,7 @@ def finding_lines(findings: list[Json]) -> Iterator[str]:
         severity = finding["severity"].removeprefix("SEVERITY_")
         kind = finding["kind"].removeprefix("KIND_").lower()
         words = " ".join(finding.get("words", "").split())
-        place = finding.get("inquiry", "")
+        place = finding.get("attachment") or finding.get("inquiry", "")
         told = f" “{words[:_SHOWN]}{'…' if len(words) > _SHOWN else ''}”" if words else ""
         yield f"{severity} {kind}{told}{f' ({place})' if place else ''}: {finding.get('why', '')}"
         yield f"    → {finding.get('instead', '')}"

@@ -17,6 +17,7 @@ from huiyin_cli import (
     series,
     stepping,
 )
+from huiyin_cli.attaching import attachment_lines
 from huiyin_cli.client import Json, Problem
 from huiyin_cli.console import (
     AsJson,
@@ -91,8 +92,9 @@ def cases_show(
         out.print(f"  next: {step['step']} ({', '.join(step.get('roles', []))})", markup=False)
     for inquiry in inquiries:
         text = " ".join(f"{inquiry.get('subject', '')} {inquiry.get('text', '')}".split())
+        files = f"  {count} files" if (count := inquiry.get("attachmentCount", 0)) else ""
         out.print(
-            f"\n{inquiry['name']}  {short(inquiry['state'], 'STATE_')}  by {local(inquiry.get('deadline', ''))}",
+            f"\n{inquiry['name']}  {short(inquiry['state'], 'STATE_')}  by {local(inquiry.get('deadline', ''))}{files}",
             markup=False,
         )
         out.print(f"  {text[:160]}{'…' if len(text) > 160 else ''}", markup=False)
@@ -106,6 +108,7 @@ def cases_show(
         out.print(f"  {reply.get('text', '')}", markup=False)
         for paragraph in reply.get("paragraphs", []):
             out.print(f"  {paragraph['inquiry']}: {paragraph.get('text', '')}", markup=False)
+        print_lines(f"  {line}" for line in attachment_lines(reply.get("attachments", [])))
         for line in replying.finding_lines(reply.get("findings", [])):
             out.print(f"  {line}", markup=False, highlight=False)
     whole = "whole" if verified.get("intact") else f"BROKEN: {verified.get('problem', '')}"

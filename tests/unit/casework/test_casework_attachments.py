@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 
 import pytest
+from huiyin_casework.cleaning import CleanFile, Cleaning
 from huiyin_casework.model import cleaning
 from huiyin_casework.model.attachments import MediaType, Unusable, checked_type, file_name
 from huiyin_casework.model.cleaning import clean
+from huiyin_chassis.errors import InvalidArgument, ResourceExhausted
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
@@ -125,3 +128,26 @@ def test_a_name_is_short_ends_rightly_and_leads_nowhere(given_name: str, kind: M
     assert len(name) <= 100
     assert file_name(name, kind) == name
     assert not set(name) & set('/\\"\r\n\x00')
+
+
+def test_a_file_that_takes_longer_than_a_file_may_is_refused_and_its_process_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("huiyin_casework.cleaning._WALL_SECONDS", 0.01)
+    with pytest.raises(InvalidArgument) as refused:
+        asyncio.run(Cleaning().clean(files.png(), MediaType.PNG))
+    assert refused.value.violations[0].reason == "TOO_COMPLEX"
+
+
+def test_whoever_comes_while_many_files_wait_is_asked_to_come_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crowd() -> list[object]:
+        cleaning = Cleaning()
+        all_at_once = (cleaning.clean(files.png(number), MediaType.PNG) for number in range(3))
+        return list(await asyncio.gather(*all_at_once, return_exceptions=True))
+
+    monkeypatch.setattr("huiyin_casework.cleaning._MOST_WAITING", 2)
+    first, second, third = asyncio.run(crowd())
+    assert isinstance(first, CleanFile)
+    assert isinstance(second, CleanFile)
+    assert isinstance(third, ResourceExhausted)
+    assert third.reason == "BUSY"

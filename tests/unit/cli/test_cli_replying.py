@@ -26,6 +26,14 @@ def test_a_finding_is_told_with_its_words_its_reason_and_its_remedy() -> None:
         "BLOCKING unanswered_point (inquiries/1): 没有事实",
         "    → 写明做了什么",
     ]
+    of_file = {
+        **POINT,
+        "kind": "KIND_UNCLEARED_ATTACHMENT",
+        "inquiry": "",
+        "words": "",
+        "attachment": "cases/1/attachments/2",
+    }
+    assert next(finding_lines([of_file])) == "BLOCKING uncleared_attachment (cases/1/attachments/2): 没有事实"
     assert [blocks([PHRASE]), blocks([PHRASE, POINT]), blocks([])] == [False, True, False]
 
 
