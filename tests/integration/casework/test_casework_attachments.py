@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from collections.abc import Callable
 from typing import Any
@@ -11,8 +12,15 @@ import pytest
 from google.api import httpbody_pb2
 from huiyin.casework.v1 import attachment_pb2, case_pb2, inquiry_pb2, publication_pb2, reply_pb2, unit_pb2
 from huiyin.type.v1 import download_pb2
-from huiyin_casework.store import ATTACHMENTS, BLOBS
+from huiyin_casework import blobs
+from huiyin_casework.casefile import CaseFiles
+from huiyin_casework.rules import Rules
+from huiyin_casework.store import ATTACHMENTS, BLOBS, MIGRATIONS, CaseworkStore
+from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.identity import Principal
+from huiyin_chassis.migrate import migrate
+from huiyin_chassis.policies import Policies
+from huiyin_chassis.store import Tx
 from huiyin_chassis.tables import CHANGES, REQUESTS
 from sqlalchemy import func, select, update
 
@@ -318,3 +326,47 @@ def test_a_file_that_was_altered_in_the_store_shows(run: Run) -> None:
         assert not whole.intact
 
     run(test)
+
+
+def test_bytes_that_one_process_destroys_and_another_keeps_are_there_as_long_as_somebody_has_them(
+    database_url: str,
+) -> None:
+    async def main() -> None:
+        migrate(database_url, MIGRATIONS)
+        stores = [CaseworkStore(database_url) for _ in range(2)]
+        for store in stores:
+            await store.open()
+        rules = Rules(Policies({}))
+
+        def add(number: int) -> Callable[[Tx], None]:
+            def work(tx: Tx) -> None:
+                row = {column.name: None for column in ATTACHMENTS.c} | {"id": str(number), "inquiry_id": "i"}
+                empty = dict.fromkeys(("case_id", "reply_id", "file_name", "media_type", "account", "cleared_by"), "")
+                counts = dict.fromkeys(("size", "clear_time", "readable", "personal_data_count", "create_time"), 0)
+                row |= {**empty, **counts, "readable": False, "salt": b"", "sha256": blobs.keep(tx, b"the same")}
+                insert_many(tx.connection, ATTACHMENTS, [row])
+
+            return work
+
+        def destroy(number: int) -> Callable[[Tx], None]:
+            def work(tx: Tx) -> None:
+                files = CaseFiles(tx, rules)
+                row = files.attachments.find(tx.connection, str(number))
+                assert row is not None
+                blobs.destroy(files, [row])
+
+            return work
+
+        try:
+            await stores[0].write(add(0))
+            for number in range(40):
+                await asyncio.gather(stores[0].write(add(number + 1)), stores[1].write(destroy(number)))
+                count = select(func.count()).select_from(BLOBS)
+                assert await stores[0].read(lambda connection: connection.scalar(count)) == 1  # noqa: B023
+            await stores[1].write(destroy(40))
+            assert await stores[0].read(lambda connection: connection.scalar(count)) == 0
+        finally:
+            for store in stores:
+                await store.close()
+
+    asyncio.run(main())
