@@ -99,6 +99,18 @@ def test_an_order_is_printed_as_a_page_that_may_do_nothing(system: System, tmp_p
     assert assigned["orderNumber"] in shown and "in force" in shown
 
 
+def test_many_cases_are_dealt_with_at_once_by_a_filter_that_is_kept(system: System) -> None:
+    system.huiyin("filters", "save", "未交办", "state = REGISTERED")
+    assert "未交办: state = REGISTERED" in system.huiyin("filters", "list")
+    listed = json.loads(system.huiyin("cases", "list", "--saved", "未交办", "--limit", "3", "--json"))
+    assert len(listed) == 3 and {case["state"] for case in listed} == {"STATE_REGISTERED"}
+    shown = system.huiyin("cases", "bulk", "note", "--saved", "未交办", "--note", "节后回看", "--yes")
+    assert shown.rstrip().endswith("0 refused") and f"{listed[0]['name']}  → REGISTERED" in shown
+    assert "节后回看" in system.huiyin("cases", "show", listed[0]["name"])
+    system.huiyin("filters", "delete", "未交办")
+    assert not system.huiyin("filters", "list").strip()
+
+
 def test_only_the_lead_unit_acts_and_only_what_the_table_allows(system: System) -> None:
     with client(system) as desk, client(system, "officer") as officer:
         case = desk.get("/v1/cases", params={"filter": "state = REGISTERED", "pageSize": 1}).json()["cases"][0]

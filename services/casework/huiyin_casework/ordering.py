@@ -82,11 +82,12 @@ def issue(
 
 
 def basis_of(rules: Rules, topic: str, place: str, lead: str) -> str:
-    """What the choice of a lead unit rests on; "" where nothing proposes it."""
+    """What the choice of a lead unit rests on; "" where nothing proposes it first."""
     for fit in rules.dispatched(topic, place):
         if fit.entry.lead == lead:
             return f"{fit.entry.basis}（派单目录 {fit.entry.id}）"
-    return "单位申报的职责范围" if rules.competent(topic, place).lead == lead else ""
+    # Proposed without an entry of the catalogue, so by what the unit answers for.
+    return "单位申报的职责范围" if rules.suggested_unit(topic, place) == lead else ""
 
 
 def orders(within: ColumnElement[bool]) -> Select[Any]:

@@ -34,6 +34,7 @@ class Rules:
         self._by_id: dict[str, Any] = {}
         self._stand_ins: set[str] = set()
         self._proposals: dict[tuple[str, str], str] = {}
+        self._fits: dict[tuple[str, str], list[Fit]] = {}
         self._catalogue = Catalogue()
         self._catalogue_body = ""
         self._policy_from: Connection | None = None
@@ -96,10 +97,14 @@ class Rules:
         return found
 
     def dispatched(self, topic: str, place: str) -> list[Fit]:
-        """The entries of the dispatch catalogue that fit, the closest first."""
+        """The entries of the dispatch catalogue that fit, the closest first. The list is shared: do not change it."""
         self._read_units()
         self._read_catalogue()
-        return fits(self._catalogue, _listed(topic), _listed(place), self._by_id)
+        found = self._fits.get((topic, place))
+        if found is None:
+            found = fits(self._catalogue, _listed(topic), _listed(place), self._by_id)
+            self._fits[topic, place] = found
+        return found
 
     def competent(self, topic: str, place: str) -> Proposal:
         """What follows from what the units say that they answer for."""
@@ -148,6 +153,7 @@ class Rules:
                 self._catalogue = parse_catalogue(body) if body else Catalogue()
                 self._catalogue_body = body
                 self._proposals.clear()
+                self._fits.clear()
             self._catalogue_from = None
 
     def _read_units(self) -> None:
@@ -159,6 +165,7 @@ class Rules:
                 self._by_id = {row.id: row for row in units}
                 self._stand_ins = {account for row in units for account in json.loads(row.stand_ins)}
                 self._proposals.clear()
+                self._fits.clear()
             self._units_from = None
 
 

@@ -117,6 +117,9 @@ def test_each_order_of_a_case_has_a_number_of_its_own_and_says_what_became_of_it
         third = await office.call("AssignCase", _assign(case, "roads"))
         assert (await _states(office, case))[1] == (second.order, Order.STATE_REPLACED, third.order)
         assert (await _get(office, first.order)).basis == ""  # nothing proposes the roads for it
+        await office.tell(opened("e2", grade=LARGE, topic="topics/交通"))
+        other = await office.call("AssignCase", _assign(await office.case("e2"), "roads"))
+        assert (await _get(office, other.order)).basis == "单位申报的职责范围"
         await office.steps(case)
 
     async def _states(office: Office, case: case_pb2.Case) -> list[tuple[str, int, str]]:
