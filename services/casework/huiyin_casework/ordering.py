@@ -20,6 +20,7 @@ from huiyin_casework.model.orders import order_id, order_number, series_of
 from huiyin_casework.resources import Fields, named, time
 from huiyin_casework.rules import Rules
 from huiyin_casework.store import (
+    ASSIGNMENTS,
     CASES,
     CLOCKS,
     ENTRIES,
@@ -165,8 +166,9 @@ def _covered(connection: Connection, row: Fields) -> list[str]:
 
 
 def _part_deadlines(connection: Connection, row: Fields, units: Sequence[str]) -> dict[str, int]:
-    """Until when assisting units contribute, by unit."""
-    by_clock = {part_clock(row["case_id"], unit): unit for unit in units}
+    """Until when units contribute that assist still, by unit."""
+    assisting = set(connection.scalars(select(ASSIGNMENTS.c.unit_id).where(ASSIGNMENTS.c.case_id == row["case_id"])))
+    by_clock = {part_clock(row["case_id"], unit): unit for unit in units if unit in assisting}
     query = select(CLOCKS.c.id, CLOCKS.c.deadline).where(CLOCKS.c.id.in_(by_clock))
     return {by_clock[clock_id]: deadline for clock_id, deadline in connection.execute(query)}
 

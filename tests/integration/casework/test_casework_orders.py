@@ -86,6 +86,14 @@ def test_an_order_states_who_is_to_do_what_until_when_and_why(run: Run) -> None:
         posts = [inquiry.text.partition("停水")[0] for inquiry in order.inquiries]
         assert (order.inquiry_count, posts) == (2, ["p1", "p2"])
         assert not order.HasField("accept_time")
+        objection = case_pb2.ObjectToPartRequest(name=case.name, rule="《养护办法》第八条", reason="不涉道路")
+        await office.call("ObjectToPart", objection, ROADS)
+        release = case_pb2.DecidePartObjectionRequest(
+            name=case.name, unit="units/roads", decision=case_pb2.DECISION_PASS
+        )
+        await office.call("DecidePartObjection", release)
+        order = await _get(office, case.order)
+        assert [unit.HasField("contribute_deadline") for unit in order.units] == [False, False]
         accepted = await office.call("AcceptCase", case_pb2.AcceptCaseRequest(name=case.name), WATER)
         assert (await _get(office, case.order)).accept_time == accepted.update_time
         entries = (await office.call("ListEntries", case_pb2.ListEntriesRequest(parent=case.name))).entries
