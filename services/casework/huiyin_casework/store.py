@@ -132,7 +132,15 @@ CASES = Table(
         "inquiry_count",
     ),
     Index("cases_by_state", "state", "deadline", "id", "lead_unit"),
-    Index("cases_by_topic", "topic", "assign_time"),
+    # What one unit has, in the same order. Of a place or a topic with all below it SQLite would sort too many so.
+    *(Index(f"cases_by_{name}", name, "deadline", "id") for name in ("lead_unit", "suggested_unit")),
+    Index(
+        "cases_assigned_by_topic",
+        "topic",
+        "assign_time",
+        sqlite_where=text("assign_time > 0"),
+        postgresql_where=text("assign_time > 0"),
+    ),
 )
 
 ASSIGNMENTS = Table(

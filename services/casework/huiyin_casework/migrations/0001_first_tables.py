@@ -159,7 +159,16 @@ def upgrade() -> None:
     )
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
     op.create_index("cases_by_state", "cases", ["state", "deadline", "id", "lead_unit"], unique=False)
-    op.create_index("cases_by_topic", "cases", ["topic", "assign_time"], unique=False)
+    for name in ("lead_unit", "suggested_unit"):
+        op.create_index(f"cases_by_{name}", "cases", [name, "deadline", "id"], unique=False)
+    op.create_index(
+        "cases_assigned_by_topic",
+        "cases",
+        ["topic", "assign_time"],
+        unique=False,
+        sqlite_where=sa.text("assign_time > 0"),
+        postgresql_where=sa.text("assign_time > 0"),
+    )
     op.create_table(
         "changes",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
