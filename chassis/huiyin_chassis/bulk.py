@@ -6,7 +6,8 @@ Values go to the driver as they are, so columns hold what it takes itself: text,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
 from typing import Any, cast
@@ -64,6 +65,20 @@ def delete_many(connection: Connection, column: Column[Any], values: Sequence[ob
     if values:
         statement = _delete(column.table, column.name, connection.dialect.paramstyle)
         run(connection, statement, (values[0],) if len(values) == 1 else [(value,) for value in values])
+
+
+@contextmanager
+def together(connection: Connection) -> Iterator[None]:
+    """Lets PostgreSQL have the writes of the block without waiting for each; their errors come at its end.
+
+    Nothing is read inside.
+    """
+    if connection.dialect.name == "postgresql":
+        driver: Any = connection.connection.driver_connection
+        with driver.pipeline():
+            yield
+    else:
+        yield
 
 
 def run(connection: Connection, statement: str, parameters: Any = ()) -> None:

@@ -36,7 +36,6 @@ from sqlalchemy import (
     create_engine,
     delete,
     event,
-    func,
     inspect,
     make_url,
     select,
@@ -484,25 +483,25 @@ class Store:
         """Runs works in one transaction and commits those that did not raise. Raises when nothing is committed."""
         alone = len(works) == 1
         transaction = connection.begin()
-        done = 0
+        done, marked = 0, False
         for work in works:
             if work.future.cancelled():
                 continue
             tx = Tx(connection, clock.now())
             try:
-                if alone:
-                    work.result = work.run(tx)
-                else:
-                    bulk.run(connection, "SAVEPOINT work")
-                    work.result = work.run(tx)
-                    bulk.run(connection, "RELEASE SAVEPOINT work")
+                if not alone:
+                    with bulk.together(connection):
+                        if marked:
+                            bulk.run(connection, "RELEASE SAVEPOINT work")
+                        bulk.run(connection, "SAVEPOINT work")
+                    marked = True
+                work.result = work.run(tx)
             except BaseException as error:
                 work.error = unavailable(error) or error
                 if connection.invalidated:
                     raise
                 if not alone:
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT work")
-                    connection.exec_driver_sql("RELEASE SAVEPOINT work")
                 continue
             done += 1
             group.changes += tx.changes.rows
@@ -516,15 +515,16 @@ class Store:
     def _finish(self, connection: Connection, group: _Group) -> None:
         if not group.changes and not group.outbox:
             return
-        if group.outbox:
-            OutboxWriter.flush(connection, group.outbox)
-        if group.changes:
+        with bulk.together(connection):
+            if group.outbox:
+                OutboxWriter.flush(connection, group.outbox)
+            if group.changes:
+                if self.dialect == "postgresql":
+                    # Last before the commit: whoever waits for this lock holds rows that its holder will not ask for.
+                    bulk.run(connection, f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
+                ChangeWriter.flush(connection, group.changes)
             if self.dialect == "postgresql":
-                # Last before the commit: whoever waits for this lock holds rows that its holder will not ask for.
-                connection.execute(select(func.pg_advisory_xact_lock(_ADVISORY_LOCK)))
-            ChangeWriter.flush(connection, group.changes)
-        if self.dialect == "postgresql":
-            connection.exec_driver_sql(f"NOTIFY {CHANNEL}")
+                bulk.run(connection, f"NOTIFY {CHANNEL}")
 
     @staticmethod
     def _give_up(connection: Connection | None) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import admission_pb2, case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
-from huiyin_chassis.bulk import fetch, insert_many
+from huiyin_chassis.bulk import fetch, insert_many, together
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
 from sqlalchemy import bindparam, or_, select
@@ -506,20 +506,21 @@ class CaseFiles:
     def write(self, request_id: Callable[[str], str] = lambda effect: uuid7()) -> None:
         """Writes everything; the last thing that a work does. `request_id` names what goes to the analyzer."""
         connection = self.tx.connection
-        for rows in (
-            self.events,
-            self.cases,
-            self.inquiries,
-            self.messages,
-            self.attachments,
-            self.admissions,
-            self.clocks.rows,
-            self.replies,
-            self.tasks,
-        ):
-            rows.write(connection)
-        insert_many(connection, ENTRIES, self._entries)
-        insert_many(connection, NOTES, self._notes)
+        with together(connection):
+            for rows in (
+                self.events,
+                self.cases,
+                self.inquiries,
+                self.messages,
+                self.attachments,
+                self.admissions,
+                self.clocks.rows,
+                self.replies,
+                self.tasks,
+            ):
+                rows.write(connection)
+            insert_many(connection, ENTRIES, self._entries)
+            insert_many(connection, NOTES, self._notes)
         self._entries, self._notes = [], []
         self._send_holds(request_id)
 
