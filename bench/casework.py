@@ -1,7 +1,9 @@
 """Casework: steps of cases a second beside bare transactions that write the same rows; long lists; clocks that are due.
 
-A case is taken through its steps to the published answer. The bare transactions write what those steps write, statement
-by statement, each with a commit of its own, through SQLAlchemy in one thread. Both begin with copies of one database.
+A case is taken through its steps to the published answer. The bare transactions write what those steps write, row by
+row, each with a commit of its own, in one thread, as a program is well written with SQLAlchemy Core. `driver_per_s` is
+how many there would be with the statements handed to the driver as they were recorded, past all that SQLAlchemy does.
+All begin with copies of one database.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ import contextlib
 import json
 import os
 import random
+import re
 import shutil
 import sqlite3
 import statistics
@@ -21,7 +24,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -43,7 +46,7 @@ from huiyin_casework.secrets import Secrets
 from huiyin_casework.service import CaseworkServicer
 from huiyin_casework.service.attachments import Attaching
 from huiyin_casework.service.policies import check_clocks
-from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, MIGRATIONS, NO_DEADLINE, CaseworkStore
+from huiyin_casework.store import CASES, CLOCKS, INQUIRIES, METADATA, MIGRATIONS, NO_DEADLINE, CaseworkStore
 from huiyin_casework.worker.following import Following, Told
 from huiyin_chassis import bulk, client, clock
 from huiyin_chassis.bulk import insert_many
@@ -53,16 +56,17 @@ from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Store, Tx
 from huiyin_local.ports import free_port
-from sqlalchemy import Engine, Table, event, select
+from sqlalchemy import Connection, Engine, Executable, Table, bindparam, delete, event, insert, select, update
 
 from bench import texts
 
 _CASES = int(os.environ.get("CASES") or 300)
 _CALLERS = 32
+_WRITES = ("INSERT", "UPDATE", "DELETE")
 _WARM = _CALLERS
 """Cases that are taken through their steps before the time is taken: what is compiled and loaded once is no step's."""
 _ROUNDS = 3
-_COPIES = ["recorded", *(f"{name}{number}" for number in range(_ROUNDS) for name in ("bare", "served"))]
+_COPIES = ["recorded", *(f"{name}{number}" for number in range(_ROUNDS) for name in ("bare", "driver", "served"))]
 _ROWS = int(os.environ.get("ROWS") or 100_000)
 _INSTANCES = 60
 _AT_ONCE = 5000
@@ -147,10 +151,12 @@ def _transitions(folder: Path, copies: Iterator[str]) -> dict[str, float]:
     migrate(first, MIGRATIONS)
     cases = asyncio.run(_open_cases(first))
     works = asyncio.run(_record(next(copies), cases))
-    bare = served = _Pace()
+    rows = [[row for statement in work for row in _rows(*statement)] for work in works]
+    bare = driver = served = _Pace()
     for _ in range(_ROUNDS):
         # In turns, and the best of each: what else the machine does slows down whichever is running.
-        bare = max(bare, _bare(next(copies), works))
+        bare = max(bare, _bare(next(copies), rows, _plain))
+        driver = max(driver, _bare(next(copies), works, _driver))
         served = max(served, asyncio.run(_served(next(copies), folder, cases)))
     rate, bare_rate = served.per_s, bare.per_s
     print(
@@ -159,6 +165,7 @@ def _transitions(folder: Path, copies: Iterator[str]) -> dict[str, float]:
     return {
         "grpc_per_s": round(rate),
         "bare_per_s": round(bare_rate),
+        "driver_per_s": round(driver.per_s),
         "ratio": round(rate / bare_rate, 2),
         "casework_cpu_us": round(served.cpu_us),
         "bare_cpu_us": round(bare.cpu_us),
@@ -206,24 +213,18 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
     store, rules = CaseworkStore(url), Rules(Policies({"clocks": check_clocks}))
     await store.open()
     works: list[list[Statement]] = []
-    listening = False
-
-    def note(sql: str, parameters: Any) -> None:
-        if listening and sql.split(None, 1)[0] in ("INSERT", "UPDATE", "DELETE"):
-            works[-1].append((sql, parameters))
-
-    def heard(_c: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, _many: bool) -> None:
-        note(sql, parameters)
-
     run = bulk.run
 
     def noted(connection: Any, statement: str, parameters: Any = ()) -> None:
-        note(statement, parameters)
+        if statement.split(None, 1)[0] in _WRITES:
+            works[-1].append((statement, parameters))
         run(connection, statement, parameters)
 
-    event.listen(Engine, "before_cursor_execute", heard)
+    def heard(_c: Any, _cursor: Any, sql: str, _p: Any, _context: Any, _many: bool) -> None:
+        assert sql.split(None, 1)[0] not in _WRITES, f"not seen by this bench: {sql}"
+
     bulk.run = noted
-    listening = True
+    event.listen(Engine, "before_cursor_execute", heard)
     for case in cases:
         for role, _, _, take in _STEPS:
             works.append([])
@@ -238,18 +239,53 @@ async def _record(url: str, cases: list[str]) -> list[list[Statement]]:
     return works
 
 
-def _bare(url: str, works: list[list[Statement]]) -> _Pace:
+_KEY = "_key"
+
+Row = tuple[Executable, dict[str, Any]]
+"""A row that is written: a statement of SQLAlchemy Core, made once for all such rows, and its parameters."""
+
+
+@cache
+def _core(verb: str, table: Table, key: str) -> Executable:
+    if verb == "INSERT INTO":
+        return insert(table)
+    change = update(table) if verb == "UPDATE" else delete(table)
+    return change.where(table.c[key] == bindparam(_KEY))
+
+
+def _rows(statement: str, parameters: Any) -> Iterator[Row]:
+    """The rows that a recorded statement writes."""
+    verb, name = re.match(r"(INSERT INTO|UPDATE|DELETE FROM) (\w+)", statement).groups()  # type: ignore[union-attr]
+    table = METADATA.tables[name]
+    listed = re.search(r"INSERT INTO \w+ \(([^)]*)\)", statement)
+    columns = re.findall(r"\w+", listed[1]) if listed else re.findall(r'"(\w+)" =', statement)
+    for row in parameters if isinstance(parameters, list) else [parameters]:
+        values = dict(zip(columns, row, strict=True))
+        if verb != "INSERT INTO":
+            values[_KEY] = values.pop(columns[-1])
+        yield _core(verb, table, columns[-1]), values
+
+
+def _plain(connection: Connection, row: Row) -> None:
+    connection.execute(*row)
+
+
+def _driver(connection: Connection, statement: Statement) -> None:
+    connection.exec_driver_sql(*statement)
+
+
+def _bare(url: str, works: Sequence[Sequence[Any]], write_one: Callable[[Connection, Any], None]) -> _Pace:
     """Transactions a second that write the same rows and do nothing else, as durably."""
     store = CaseworkStore(url)
     engine = store._engine(read_only=False)
     first = _WARM * len(_STEPS)
     with engine.connect() as connection:
 
-        def write(some: Sequence[list[Statement]]) -> None:
+        def write(some: Sequence[Sequence[Any]]) -> None:
             for work in some:
                 with connection.begin():
-                    for sql, parameters in work:
-                        connection.exec_driver_sql(sql, parameters)
+                    for each in work:
+                        write_one(connection, each)
 
         write(works[:first])
         started, cpu = time.perf_counter(), time.process_time()
