@@ -221,11 +221,12 @@ class CaseFiles:
         actor = attachment["account"] or AUTHOR
         self.record(case, step, actor, details, text=attachment["sha256"], salt=attachment["salt"])
 
-    def tell(self, case: Fields, kind: str) -> None:
-        """Adds a change of a case to the feed."""
+    def tell(self, case: Fields, kind: str) -> case_pb2.Case:
+        """Adds a change of a case to the feed; returns the case as it is told."""
         self.cases.change(case, revision=case["revision"] + 1, update_time=self.tx.now_us)
         message = resources.case(case)
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
+        return message
 
     def tell_inquiry(self, inquiry: Fields, kind: str) -> None:
         """Adds a change of an inquiry to the feed, without its text."""

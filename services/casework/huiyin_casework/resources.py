@@ -36,10 +36,10 @@ SETTLED = frozenset({inquiry_pb2.Inquiry.STATE_ANSWERED, inquiry_pb2.Inquiry.STA
 """States of an inquiry that waits for no answer any more."""
 
 
-def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
+def case(row: Fields) -> case_pb2.Case:
     """A case."""
     assisting = row["assisting_units"]
-    message = case_pb2.Case(
+    return case_pb2.Case(
         name=f"cases/{row['id']}",
         event=named("events", row["event_id"]),
         state=row["state"],
@@ -74,8 +74,11 @@ def case(row: Fields, *, with_steps: bool = False) -> case_pb2.Case:
         order=named("orders", row["order_id"]),
         order_number=order_number(row["order_id"]) if row["order_id"] else "",
     )
-    if with_steps:
-        message.next_steps.extend(_next_steps(state_of(row), facts_of(row)))
+
+
+def with_steps(message: case_pb2.Case, row: Fields) -> case_pb2.Case:
+    """The same case with the steps that are possible."""
+    message.next_steps.extend(_next_steps(state_of(row), facts_of(row)))
     return message
 
 

@@ -589,13 +589,15 @@ class CaseworkStore(Store):
 class Rows:
     """Rows of one table in a work: loaded, changed and created in memory, written in bulk at the end."""
 
+    __slots__ = ("_asked", "_changed", "_columns", "_new", "_rows", "_table")
+
     def __init__(self, table: Table) -> None:
         self._table = table
         self._rows: dict[str, Fields] = {}
-        self._new: set[str] = set()
-        self._changed: set[str] = set()
+        self._new: dict[str, Fields] = {}
+        self._changed: dict[str, Fields] = {}
         self._columns: set[str] = set()
-        self._asked: dict[str, set[str]] = {}
+        self._asked: set[tuple[str, str]] = set()
 
     def load(self, connection: Connection, column: Column[Any], values: Iterable[str]) -> None:
         """Loads the rows whose column is one of the values; a row that is in memory already stays as it is there.
@@ -603,9 +605,9 @@ class Rows:
         On PostgreSQL they stay locked until the work ends, for another process may write too. By the same value it
         looks only once: what this work changes since is in memory.
         """
-        asked = self._asked.setdefault(column.name, set())
-        for chunk in chunks(value for value in values if value not in asked):
-            asked.update(chunk)
+        name = column.name
+        for chunk in chunks(value for value in values if (name, value) not in self._asked):
+            self._asked.update((name, value) for value in chunk)
             for row in select_locked(connection, column, chunk):
                 self._rows.setdefault(row["id"], row)
 
@@ -624,8 +626,7 @@ class Rows:
 
     def add(self, row: Fields) -> Fields:
         """A new row."""
-        self._rows[row["id"]] = row
-        self._new.add(row["id"])
+        self._rows[row["id"]] = self._new[row["id"]] = row
         return row
 
     def change(self, row: Fields, **values: Any) -> None:
@@ -633,18 +634,20 @@ class Rows:
         row.update(values)
         row_id = row["id"]
         if row_id not in self._new:
-            self._changed.add(row_id)
+            self._changed[row_id] = row
             self._columns.update(values)
 
     def write(self, connection: Connection) -> None:
         """Writes what is new, and of what changed the columns that changed in any row."""
-        insert_many(connection, self._table, [row for row_id, row in self._rows.items() if row_id in self._new])
-        names = ["id", *sorted(self._columns)]
-        changed = [row for row_id, row in self._rows.items() if row_id in self._changed]
-        update_many(connection, self._table, [{name: row[name] for name in names} for row in changed])
-        self._new.clear()
-        self._changed.clear()
-        self._columns.clear()
+        if self._new:
+            insert_many(connection, self._table, list(self._new.values()))
+            self._new.clear()
+        if self._changed:
+            names = ["id", *sorted(self._columns)]
+            changed = [{name: row[name] for name in names} for row in self._changed.values()]
+            update_many(connection, self._table, changed)
+            self._changed.clear()
+            self._columns.clear()
 
 
 _EVERY_UNIT = select(UNITS).order_by(UNITS.c.id)

@@ -100,9 +100,9 @@ class StepWork:
 
     def _done(self, state: State, kind: str, **values: Any) -> case_pb2.Case:
         self._files.cases.change(self._case, state=state_number(state), **values)
-        self._files.tell(self._case, kind)
+        told = self._files.tell(self._case, kind)
         self._files.write()
-        return resources.case(self._case, with_steps=True)
+        return resources.with_steps(told, self._case)
 
 
 def step_not_possible(error: IllegalStep) -> FailedPrecondition:
