@@ -83,26 +83,29 @@ def together(connection: Connection) -> Iterator[None]:
 
 def run(connection: Connection, statement: str, parameters: Any = ()) -> None:
     """Runs a statement that gives no rows; a list of parameters makes it bulk. Errors are the driver's own."""
-    cursor = connection.connection.cursor()
-    try:
-        if isinstance(parameters, list):
-            cursor.executemany(statement, parameters)
-        else:
-            cursor.execute(statement, parameters)
-    finally:
-        cursor.close()
+    cursor = _cursor(connection)
+    if isinstance(parameters, list):
+        cursor.executemany(statement, parameters)
+    else:
+        cursor.execute(statement, parameters)
 
 
 def _fetch(
     connection: Connection, statement: str, parameters: Sequence[Any] | Mapping[str, Any]
 ) -> list[tuple[Any, ...]]:
     """Rows as the driver gives them: to describe each result costs SQLAlchemy five times what the query does."""
-    cursor = connection.connection.cursor()
-    try:
-        cursor.execute(statement, parameters)
-        return cast("list[tuple[Any, ...]]", cursor.fetchall())
-    finally:
-        cursor.close()
+    cursor = _cursor(connection)
+    cursor.execute(statement, parameters)
+    return cast("list[tuple[Any, ...]]", cursor.fetchall())
+
+
+def _cursor(connection: Connection) -> Any:
+    """One for all statements of a connection, as long as it lives."""
+    kept = connection.info
+    cursor = kept.get(__name__)
+    if cursor is None:
+        cursor = kept[__name__] = connection.connection.cursor()
+    return cursor
 
 
 @lru_cache(maxsize=256)

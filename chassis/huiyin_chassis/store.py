@@ -490,10 +490,7 @@ class Store:
             tx = Tx(connection, clock.now())
             try:
                 if not alone:
-                    with bulk.together(connection):
-                        if marked:
-                            bulk.run(connection, "RELEASE SAVEPOINT work")
-                        bulk.run(connection, "SAVEPOINT work")
+                    self._mark(connection, again=marked)
                     marked = True
                 work.result = work.run(tx)
             except BaseException as error:
@@ -511,6 +508,16 @@ class Store:
             return
         self._finish(connection, group)
         transaction.commit()
+
+    def _mark(self, connection: Connection, *, again: bool) -> None:
+        """The point to which a work is undone, in place of that of the work before."""
+        if not again:
+            bulk.run(connection, "SAVEPOINT work")
+        elif self.dialect == "postgresql":
+            bulk.run(connection, "RELEASE SAVEPOINT work; SAVEPOINT work")
+        else:
+            bulk.run(connection, "RELEASE SAVEPOINT work")
+            bulk.run(connection, "SAVEPOINT work")
 
     def _finish(self, connection: Connection, group: _Group) -> None:
         if not group.changes and not group.outbox:
