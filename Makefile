@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics stubs lock
+.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics docs-pictures stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -72,6 +72,9 @@ bench-search: setup ## queries of ten kinds over ROWS=1000000 posts
 
 bench-topics: setup ## how well a trained model tells topics; EVAL_DATA= names a folder with labelled.csv
 	@$(BIN)/python -m bench.topics
+
+docs-pictures: setup ## takes one case from end to end and writes what it showed into docs/casework.md; needs chromium
+	@$(BIN)/python docs/pictures/draw.py
 
 stubs: $(VENV)/.stubs
 
