@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,7 +17,7 @@ from typing import Any, Final, TypeVar
 import grpc
 import structlog
 from huiyin.type.v1 import feed_pb2
-from sqlalchemy import Connection, Select, delete, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 
 from huiyin_chassis import clock
 from huiyin_chassis.backoff import Backoff
@@ -67,9 +68,26 @@ class ParkedChange:
     create_time: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a consumer is. `lag`: seconds since it had applied everything that the feed held; 0 while it keeps up."""
+
+    name: str
+    lag: float
+    set_aside: int
+
+
 Watch = Callable[[str], AsyncIterable[feed_pb2.ChangeBatch]]
 Apply = Callable[[Tx, Sequence[feed_pb2.Change], FeedPosition], None]
 Relist = Callable[[], Awaitable[str]]
+
+
+_running: weakref.WeakSet[Consumer] = weakref.WeakSet()
+
+
+async def standings() -> list[Standing]:
+    """How far every consumer of this process is, by name."""
+    return [await consumer.standing() for consumer in sorted(_running, key=lambda each: each.name)]
 
 
 class Consumer:
@@ -110,9 +128,24 @@ class Consumer:
         """The cursor stored last, empty before the first."""
         self.caught_up = asyncio.Event()
         """Set while everything that the feed had when it last sent is applied."""
+        self._complete_until = clock.now()
+        """Everything that the feed held by then is applied."""
+
+    @property
+    def name(self) -> str:
+        """The key of its cursor."""
+        return self._name
+
+    async def standing(self) -> Standing:
+        """How far it is."""
+        lag = 0.0 if self.caught_up.is_set() else max((clock.now() - self._complete_until).total_seconds(), 0.0)
+        counting = select(func.count()).where(PARKED_CHANGES.c.consumer == self._name)
+        parked = await self._store.read(lambda connection: connection.scalar(counting))
+        return Standing(self._name, lag, parked or 0)
 
     async def run(self) -> None:
         """Follows the feed, reconnecting with back-off; returns only when cancelled."""
+        _running.add(self)
         while True:
             try:
                 await self._follow()
@@ -192,8 +225,10 @@ class Consumer:
             self.position = batch.cursor
             self._progress.beat()
         if batch.caught_up:
+            self._complete_until = clock.now()
             self.caught_up.set()
         else:
+            self._complete_until = clock.from_timestamp(batch.changes[-1].commit_time)
             self.caught_up.clear()
         return batch.cursor
 

@@ -21,12 +21,13 @@ from google.protobuf.descriptor import ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
-from huiyin.type.v1 import options_pb2
+from huiyin.type.v1 import options_pb2, process_pb2, process_pb2_grpc
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from huiyin_chassis import clock, telemetry
 from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.config import ProcessSettings
+from huiyin_chassis.consumer import standings
 from huiyin_chassis.errors import (
     DETAILS_KEY,
     DeadlineExceeded,
@@ -61,6 +62,26 @@ class Service:
     servicer: object
 
 
+class _Process(process_pb2_grpc.ProcessServiceServicer):
+    """How the process is, for the gateway's status."""
+
+    async def GetProcess(
+        self, request: process_pb2.GetProcessRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> process_pb2.GetProcessResponse:
+        response = process_pb2.GetProcessResponse()
+        for standing in await standings():
+            feed = response.feeds.add(feed=standing.name, set_aside=standing.set_aside)
+            feed.lag.FromMicroseconds(round(standing.lag * 1e6))
+        return response
+
+
+_PROCESS: Final = Service(
+    process_pb2.DESCRIPTOR.services_by_name["ProcessService"],
+    process_pb2_grpc.add_ProcessServiceServicer_to_server,
+    _Process(),
+)
+
+
 class Server:
     """Serves services of one process until it is told to stop.
 
@@ -71,7 +92,7 @@ class Server:
     def __init__(self, name: str, settings: ProcessSettings, services: Sequence[Service]) -> None:
         self._name = name
         self._settings = settings
-        self._services = services
+        self._services = [*services, _PROCESS]
         self._health = health_aio.HealthServicer()
         self._server: grpc.aio.Server | None = None
         self._observed: asyncio.Server | None = None

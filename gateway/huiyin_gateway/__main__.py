@@ -32,10 +32,12 @@ from huiyin_chassis.server import serve_observation
 
 from huiyin_gateway.accounts import OwnMethods, bootstrap
 from huiyin_gateway.app import Gateway
+from huiyin_gateway.calls import Calls
 from huiyin_gateway.changes import Hub, Watch
 from huiyin_gateway.config import GatewaySettings
-from huiyin_gateway.connection import LIMITS, Limits
+from huiyin_gateway.connection import Limits
 from huiyin_gateway.openapi import document
+from huiyin_gateway.pages import Pages
 from huiyin_gateway.principals import Principals
 from huiyin_gateway.routes import Router, bindings_of
 from huiyin_gateway.server import GatewayServer
@@ -57,7 +59,7 @@ async def serve(settings: GatewaySettings) -> None:
 
 
 @asynccontextmanager
-async def assembled(settings: GatewaySettings, limits: Limits = LIMITS) -> AsyncIterator[GatewayServer]:
+async def assembled(settings: GatewaySettings, limits: Limits | None = None) -> AsyncIterator[GatewayServer]:
     """The gateway on its store and its channels to the services, bound to its port and about to serve."""
     async with AsyncExitStack() as stack:
         store = GatewayStore(settings.database_url)
@@ -70,18 +72,19 @@ async def assembled(settings: GatewaySettings, limits: Limits = LIMITS) -> Async
         principals = Principals(store, CaseworkServiceStub(channels["casework"]), signer)
         hub = Hub(_watches(channels, signer))
         router = Router(binding for part, service in SERVICES.items() for binding in bindings_of(part, service))
-        own = OwnMethods(store, channels, principals.forget)
+        calls = Calls(router.bindings, channels, at_once=settings.calls_at_once)
+        own = OwnMethods(store, channels, calls.circuits, principals.forget)
         app = Gateway(
             router,
-            channels,
+            calls,
             own.handlers,
             principals,
             hub,
-            document(router.bindings),
+            Pages(document(router.bindings)),
             largest_upload=settings.largest_upload,
             cors_origins=[origin.strip() for origin in settings.cors_origins.split(",") if origin.strip()],
         )
-        server = GatewayServer(app, settings, hub, limits)
+        server = GatewayServer(app, settings, hub, limits or Limits(connections=settings.connections))
         if settings.metrics_port:
             observed = await serve_observation(settings.host, settings.metrics_port, lambda: server.ready)
             stack.callback(observed.close)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import importlib.metadata
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,7 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from huiyin.gateway.v1 import account_pb2, status_pb2
+from huiyin.type.v1 import process_pb2, process_pb2_grpc
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.errors import AlreadyExists, NotFound, PermissionDenied
 from huiyin_chassis.identity import Principal
@@ -22,10 +24,12 @@ from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, delete, select
 
 from huiyin_gateway import store
+from huiyin_gateway.calls import Circuit
 from huiyin_gateway.store import ACCOUNTS, API_KEYS, GatewayStore
 
 Handler = Callable[[Any, Principal], Awaitable[Message]]
 
+_STATUS_PATIENCE: Final = 1.0
 _STATUS_SECONDS: Final = 0.5
 """How long a status is used again: whoever asks often costs the services nothing."""
 
@@ -34,10 +38,16 @@ class OwnMethods:
     """The unary methods of GatewayService, by name."""
 
     def __init__(
-        self, gateway_store: GatewayStore, channels: Mapping[str, grpc.aio.Channel], changed: Callable[[], None]
+        self,
+        gateway_store: GatewayStore,
+        channels: Mapping[str, grpc.aio.Channel],
+        circuits: Mapping[str, Circuit],
+        changed: Callable[[], None],
     ) -> None:
         self._store = gateway_store
-        self._health = {name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()}
+        self._health: dict[str, Any] = {name: health_pb2_grpc.HealthStub(channel) for name, channel in channels.items()}
+        self._processes = {name: process_pb2_grpc.ProcessServiceStub(channel) for name, channel in channels.items()}
+        self._circuits = circuits
         self._changed = changed
         self._status: tuple[float, status_pb2.Status] | None = None
         self.handlers: dict[str, Handler] = {
@@ -51,26 +61,25 @@ class OwnMethods:
         }
 
     async def get_status(self, request: status_pb2.GetStatusRequest, principal: Principal) -> status_pb2.Status:
-        """Asks the health check of every service, side by side."""
+        """Asks every service how it is, side by side."""
         now = time.monotonic()
         if self._status is not None and now - self._status[0] < _STATUS_SECONDS:
             return self._status[1]
-        serving = await asyncio.gather(*(self._serves(stub) for stub in self._health.values()))
-        services = [
-            status_pb2.ServiceStatus(service=name, serving=ok) for name, ok in zip(self._health, serving, strict=True)
-        ]
+        services = await asyncio.gather(*map(self._service, self._health))
         version = importlib.metadata.version("huiyin-gateway")
-        status = status_pb2.Status(serving=all(serving), version=version, services=services)
+        status = status_pb2.Status(serving=all(each.serving for each in services), version=version, services=services)
         self._status = (now, status)
         return status
 
-    @staticmethod
-    async def _serves(stub: Any) -> bool:
-        try:
-            answer = await stub.Check(health_pb2.HealthCheckRequest(), timeout=1)
-        except grpc.RpcError:
-            return False
-        return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
+    async def _service(self, name: str) -> status_pb2.ServiceStatus:
+        found = status_pb2.ServiceStatus(service=name, held_off=self._circuits[name].is_open)
+        with contextlib.suppress(grpc.RpcError):
+            answer = await self._health[name].Check(health_pb2.HealthCheckRequest(), timeout=_STATUS_PATIENCE)
+            found.serving = answer.status == health_pb2.HealthCheckResponse.SERVING
+            asked = process_pb2.GetProcessRequest()
+            process = await self._processes[name].GetProcess(asked, timeout=_STATUS_PATIENCE)
+            found.feeds.extend(process.feeds)
+        return found
 
     async def get_account(self, request: account_pb2.GetAccountRequest, principal: Principal) -> account_pb2.Account:
         """One's own account, or with permission any."""

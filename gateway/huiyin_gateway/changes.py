@@ -49,6 +49,33 @@ Position = dict[str, str]
 """Feed → cursor."""
 
 
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One change, written once for every client."""
+
+    feed: str
+    cursor: str
+    kind: str
+    audience: Audience
+    data: bytes
+    """The change as JSON, without its id, which depends on the place in the other feeds."""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How a stream is written."""
+
+    head: bytes
+    """The headers of the answer."""
+    begin: Callable[[str], bytes]
+    """The first thing that is written, with the client's place."""
+    change: Callable[[str, Item], bytes]
+    beat: Callable[[str], bytes]
+    """A sign of life with the client's place."""
+    end: Callable[[str], bytes]
+    """The last thing, with the reason."""
+
+
 class Sink(Protocol):
     """Where a client's text goes."""
 
@@ -64,18 +91,6 @@ class Sink(Protocol):
 
     async def drained(self) -> None:
         """Returns when it is not blocked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Item:
-    """One change, written once for every client."""
-
-    feed: str
-    cursor: str
-    kind: str
-    audience: Audience
-    text: bytes
-    """The server-sent event without its id, which depends on the place in the other feeds."""
 
 
 def parse_position(text: str) -> Position:
@@ -102,8 +117,26 @@ def item_of(feed: str, epoch: str, change: feed_pb2.Change) -> Item:
         withhold(resource)
         change.resource.value = resource.SerializeToString()
     data = codec.to_json(change_pb2.StreamChangesResponse(service=feed, change=change))
-    text = b"event: %b\ndata: %b\n\n" % (change.kind.encode(), data)
-    return Item(feed, cursor_of(epoch, change.sequence), change.kind, audience_of(resource), text)
+    return Item(feed, cursor_of(epoch, change.sequence), change.kind, audience_of(resource), data)
+
+
+SERVER_SENT_EVENTS: Final = Form(
+    b"content-type: text/event-stream\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n",
+    lambda place: f"retry: 1000\nid: {place}\n\n".encode(),
+    lambda place, item: b"id: %b\nevent: %b\ndata: %b\n\n" % (place.encode(), item.kind.encode(), item.data),
+    lambda place: f": still here\nid: {place}\n\n".encode(),
+    lambda why: f": {why}\n\n".encode(),
+)
+"""text/event-stream: the id of each event is the place after it."""
+
+LINES: Final = Form(
+    b"content-type: application/x-ndjson\r\ncache-control: no-store\r\nx-accel-buffering: no\r\n",
+    lambda place: b'{"cursor":"%b"}\n' % place.encode(),
+    lambda place, item: b'%b,"cursor":"%b"}\n' % (item.data[:-1], place.encode()),
+    lambda place: b'{"cursor":"%b"}\n' % place.encode(),
+    lambda why: b"",
+)
+"""application/x-ndjson: an object a line, with the place after it; without a change it is a sign of life."""
 
 
 class Hub:
@@ -113,12 +146,12 @@ class Hub:
         self._watches = watches
         self._position: Position = {}
         # Each item with the id that it has for every client that has seen all before it.
-        self._ring: deque[tuple[bytes, Item]] = deque(maxlen=_RING)
+        self._ring: deque[tuple[str, Item]] = deque(maxlen=_RING)
         self._count = 0
         # What clients may write by now: so many changes, and the place after them.
         self._ready = 0
         self._ready_position: Position = {}
-        self._written: dict[tuple[int, Selection], bytes] = {}
+        self._written: dict[tuple[int, Selection, int], bytes] = {}
         self._up: set[str] = set()
         self._tried: set[str] = set()
         self._moved = asyncio.Event()
@@ -127,14 +160,14 @@ class Hub:
         self._tasks: list[asyncio.Task[None]] = []
         self._closing = False
 
-    async def subscribe(self, selection: Selection, resume: Position) -> Subscription:
+    async def subscribe(self, selection: Selection, resume: Position, form: Form = SERVER_SENT_EVENTS) -> Subscription:
         """A client's place in the stream: after `resume`, or now. It must be left with `leave`.
 
         Raises OutOfRange with reason CURSOR_UNKNOWN or CURSOR_EXPIRED, or Unavailable.
         """
         if self._closing:
             raise Unavailable("STOPPING", "the gateway is stopping; try again in a moment")
-        client = Subscription(self, selection)
+        client = Subscription(self, selection, form)
         self._clients.add(client)
         if not self._tasks:
             self._tasks = [
@@ -204,7 +237,7 @@ class Hub:
         """Whether every feed has answered or failed since the watches were opened."""
         return self._tried == self._watches.keys()
 
-    def ready_since(self, seen: int) -> list[tuple[bytes, Item]] | None:
+    def ready_since(self, seen: int) -> list[tuple[str, Item]] | None:
         """What clients may write by now after the first `seen` changes; None: some of it is gone already."""
         late = self._count - self._ready
         missed = max(self._ready - seen, 0)
@@ -212,15 +245,15 @@ class Hub:
             return None
         return list(islice(reversed(self._ring), late, late + missed))[::-1]
 
-    def text_since(self, seen: int, selection: Selection) -> bytes | None:
+    def text_since(self, seen: int, selection: Selection, form: Form) -> bytes | None:
         """The same as text with the ids of the shared stream, put together once for equal selections."""
-        found = self._written.get((seen, selection))
+        found = self._written.get((seen, selection, id(form)))
         if found is None:
             ready = self.ready_since(seen)
             if ready is None:
                 return None
-            taken = [head + item.text for head, item in ready if selection.takes(item.kind, item.audience)]
-            found = self._written[seen, selection] = b"".join(taken)
+            taken = [form.change(place, item) for place, item in ready if selection.takes(item.kind, item.audience)]
+            found = self._written[seen, selection, id(form)] = b"".join(taken)
         return found
 
     async def _follow(self, feed: str, watch: Watch) -> None:
@@ -260,7 +293,7 @@ class Hub:
         for change in batch.changes:
             item = item_of(feed, batch.epoch, change)
             self._position[feed] = item.cursor
-            self._ring.append((_head(self._position), item))
+            self._ring.append((format_position(self._position), item))
             self._count += 1
         self._position[feed] = batch.cursor
         self._tell_moved()
@@ -291,8 +324,9 @@ class Hub:
 class Subscription:
     """One client of the stream. `selection` may be replaced while it runs."""
 
-    def __init__(self, hub: Hub, selection: Selection) -> None:
+    def __init__(self, hub: Hub, selection: Selection, form: Form) -> None:
         self.selection = selection
+        self._form = form
         self._hub = hub
         self._replays: list[_Replay] = []
         self._position: Position = {}
@@ -335,11 +369,11 @@ class Subscription:
             replay.until = shared[feed]
 
     async def write_to(self, sink: Sink, seen_again: Callable[[], Awaitable[Selection]]) -> None:
-        """Writes server-sent events until the client should go. `seen_again` gives its selection as it is by then, or
+        """Writes changes until the client should go. `seen_again` gives its selection as it is by then, or
         raises where it may see nothing any more.
         """
         # With the id a client has its place from the first moment on.
-        sink.piece(f"retry: 1000\nid: {format_position(self._position)}\n\n".encode())
+        sink.piece(self._form.begin(format_position(self._position)))
         for replay in self._replays:
             await self._write_replay(sink, replay)
             if self._farewell:
@@ -357,7 +391,7 @@ class Subscription:
                 self.selection = await seen_again()
         finally:
             self._sink = sink.on_drained = None
-        sink.piece(f": {self._farewell}\n\n".encode())
+        sink.piece(self._form.end(self._farewell))
 
     def push(self) -> None:
         """Writes what is ready for this client, or that it is still there. Called by the hub for one client after
@@ -372,7 +406,7 @@ class Subscription:
         elif text or now - self._spoken >= HEARTBEAT_SECONDS - _BEAT_SECONDS:
             self._spoken = now
             # An id without data moves the client on past changes that were not for it.
-            sink.piece(text or f": still here\nid: {format_position(self._position)}\n\n".encode())
+            sink.piece(text or self._form.beat(format_position(self._position)))
 
     def finish(self, why: str) -> None:
         """Ends the stream after what is being written; the first reason counts."""
@@ -411,7 +445,7 @@ class Subscription:
             items = self._hub.ready_since(self._seen)
             text = None if items is None else self._write([item for _, item in items])
         else:
-            text = self._hub.text_since(self._seen, self.selection)
+            text = self._hub.text_since(self._seen, self.selection, self._form)
             self._position = position
         self._seen = ready
         return text
@@ -422,7 +456,7 @@ class Subscription:
         for item in items:
             self._position[item.feed] = item.cursor
             if self.selection.takes(item.kind, item.audience):
-                parts.append(_head(self._position) + item.text)
+                parts.append(self._form.change(format_position(self._position), item))
         return b"".join(parts)
 
 
@@ -462,7 +496,3 @@ class _Replay:
         if batch is None:
             raise Unavailable("FEED_UNAVAILABLE", f"the {self.feed} is stopping; try again soon")
         return batch
-
-
-def _head(position: Position) -> bytes:
-    return f"id: {format_position(position)}\n".encode()

@@ -33,6 +33,12 @@ class GatewaySettings(ProcessSettings):
         "",
         "Origins of web pages that may call from a browser, separated by commas; *: every one.",
     )
+    calls_at_once: int = setting(
+        "HUIYIN_CALLS_AT_ONCE",
+        256,
+        "Calls of the services under way at most; beyond, clients are told to come back. One service takes 6 in 10.",
+    )
+    connections: int = setting("HUIYIN_CONNECTIONS", 5000, "Clients connected at most, streams among them.")
     largest_upload: int = setting("HUIYIN_LARGEST_UPLOAD", 512 * 1024 * 1024, "Bytes of a file at most.")
 
     def addresses(self) -> dict[str, str]:

@@ -51,9 +51,6 @@ class Limits:
     """That a client may take nothing of what waits for it."""
 
 
-LIMITS: Final = Limits()
-
-
 @dataclass(slots=True)
 class Listening:
     """What the connections of a server share."""

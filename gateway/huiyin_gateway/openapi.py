@@ -15,8 +15,6 @@ from huiyin_gateway.routes import HTTP_BODY, Binding, Kind
 
 Json = dict[str, Any]
 
-OPENAPI_PATH: Final = "/v1/openapi.json"
-
 _F = FieldDescriptor
 _SCALARS: Final[dict[int, Json]] = {
     _F.TYPE_STRING: {"type": "string"},

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Final
 
 import grpc
-from huiyin_chassis.errors import DomainError
+from huiyin_chassis.errors import DomainError, FieldViolation
 
-from huiyin_gateway import codec
+from huiyin_gateway import codec, texts
 from huiyin_gateway.connection import Headers
 from huiyin_gateway.routes import NoRoute
 
@@ -65,30 +65,47 @@ def status_of(error: DomainError, *, if_match: bool = False) -> int:
     return _BY_REASON.get(error.reason) or _STATUS.get(error.code, 500)
 
 
-def problem(error: DomainError, *, if_match: bool = False, trace_id: str = "") -> tuple[int, Headers, bytes]:
+def problem(
+    error: DomainError, *, if_match: bool = False, trace_id: str = "", language: str = texts.ENGLISH
+) -> tuple[int, Headers, bytes]:
     """Status, headers and body of the answer to an error."""
     status = status_of(error, if_match=if_match)
+    chinese = texts.in_chinese(error.reason, error.message) if language == texts.CHINESE else None
     document: dict[str, Any] = {
         "type": f"urn:huiyin:problem:{error.reason}",
-        "title": _TITLES.get(status, "Error"),
+        "title": texts.TITLES.get(status, "错误") if chinese else _TITLES.get(status, "Error"),
         "status": status,
-        "detail": error.message,
+        "detail": chinese or error.message,
         "reason": error.reason,
     }
+    if chinese:
+        document["original"] = error.message
     if error.metadata:
         document["metadata"] = error.metadata
     if error.violations:
-        document["violations"] = [
-            {"field": codec.camel(item.field), "description": item.description, "reason": item.reason}
-            for item in error.violations
-        ]
+        document["violations"] = [_violation(item, bool(chinese)) for item in error.violations]
+        if chinese:
+            document["detail"] = "；".join(
+                f"{item['field']}：{item['description']}" if item["field"] else item["description"]
+                for item in document["violations"][:5]
+            )
     if trace_id:
         document["traceId"] = trace_id
-    headers = [(b"content-type", b"application/problem+json")]
+    told = texts.CHINESE if chinese else texts.ENGLISH
+    headers = [
+        (b"content-type", b"application/problem+json"),
+        (b"content-language", told.encode()),
+        (b"cache-control", b"no-store"),
+    ]
     if status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="huiyin"'))
     if status in (429, 503):
-        headers.append((b"retry-after", b"1"))
+        headers.append((b"retry-after", error.metadata.get("retry_after", "1").encode()))
     if isinstance(error, NoRoute) and error.allowed:
         headers.append((b"allow", ", ".join(error.allowed).encode()))
     return status, headers, codec.dumps(document)
+
+
+def _violation(item: FieldViolation, in_chinese: bool) -> dict[str, str]:
+    told = texts.in_chinese(item.reason, item.description) if in_chinese else None
+    return {"field": codec.camel(item.field), "description": told or item.description, "reason": item.reason}

@@ -32,6 +32,10 @@ class Transcoder:
                 self._set_body = codec.body_setter(descriptor, binding.body)
         except (InvalidArgument, KeyError) as error:
             raise ValueError(f"{binding.template} of {binding.path}: {error}") from error
+        self.etag = _etag_of(descriptor, binding.body)
+        """Where the etag of the request stands: in the request itself (""), in a field of it, or nowhere (None)."""
+        self.request_id = "request_id" in descriptor.fields_by_name
+        """The request has an id by which a repetition of it is known."""
         self._bound = {capture.field for capture in binding.captures}
         self._parameters: dict[str, tuple[SetText, str]] = {}
         self._write = _writer_of(binding)
@@ -109,6 +113,13 @@ class Transcoder:
 
 def _plain(text: str) -> str:
     return unquote_plus(text, errors="strict") if "%" in text or "+" in text else text
+
+
+def _etag_of(descriptor: Any, body: str) -> str | None:
+    if "etag" in descriptor.fields_by_name:
+        return ""
+    inner = descriptor.fields_by_name[body].message_type if body not in ("", "*") else None
+    return body if inner is not None and "etag" in inner.fields_by_name else None
 
 
 def _is_document(descriptor: Any, body: str) -> bool:

@@ -16,12 +16,12 @@ import pytest
 from huiyin_casework.config import CaseworkSettings
 from huiyin_chassis.identity import ensure_keys
 from huiyin_chassis.migrate import migrate
-from huiyin_chassis.server import Server
+from huiyin_chassis.server import Server, supervise
 from huiyin_collector.config import CollectorSettings
 from huiyin_gateway.__main__ import assembled
 from huiyin_gateway.accounts import bootstrap
 from huiyin_gateway.config import GatewaySettings
-from huiyin_gateway.connection import LIMITS, Limits
+from huiyin_gateway.connection import Limits
 from huiyin_gateway.server import GatewayServer
 from huiyin_gateway.store import MIGRATIONS, GatewayStore
 
@@ -95,12 +95,21 @@ async def read_answer(reader: asyncio.StreamReader, verb: str = "GET") -> Answer
     return Answer(int(status), headers, body)
 
 
+async def ended(tasks: list[asyncio.Task[None]]) -> None:
+    """Ends background loops."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 Start = Callable[..., AbstractAsyncContextManager[Setting]]
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Start:
-    """Starts a gateway with limits of a test's own; further arguments are settings."""
+    """Starts a gateway with limits of a test's own; further arguments are settings. `working`: the services' background
+    loops run as well.
+    """
     keys = tmp_path / "keys"
     ensure_keys(keys, ["gateway", "collector", "casework"])
 
@@ -115,7 +124,7 @@ def start(tmp_path: Path) -> Start:
         }
 
     @asynccontextmanager
-    async def begin(limits: Limits = LIMITS, **settings: Any) -> AsyncIterator[Setting]:
+    async def begin(limits: Limits | None = None, *, working: bool = False, **settings: Any) -> AsyncIterator[Setting]:
         async with AsyncExitStack() as stack:
             behind: dict[str, Server] = {}
             collecting = CollectorSettings(voice_keys=tmp_path / "voice-keys", **common("collector"))
@@ -125,10 +134,12 @@ def start(tmp_path: Path) -> Start:
                 ("casework", casework.wire, casefile, casework.MIGRATIONS),
             ):
                 await asyncio.to_thread(migrate, each.database_url, migrations)
-                server, _, store = await wire(each)  # type: ignore[operator]
+                server, workers, store = await wire(each)  # type: ignore[operator]
                 await server.start()
+                tasks = [asyncio.create_task(supervise(*worker)) for worker in workers.items() if working]
                 stack.push_async_callback(store.close)
                 stack.push_async_callback(server.stop, store)
+                stack.push_async_callback(ended, tasks)
                 behind[name] = server
             own = GatewaySettings(
                 **common("gateway"),

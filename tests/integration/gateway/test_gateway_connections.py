@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
-from huiyin_gateway.connection import LIMITS, Limits
+from huiyin_gateway.connection import Limits
 
 from tests.integration.gateway.conftest import Setting, Start, read_answer
 
@@ -14,7 +14,7 @@ HEAD = b"GET /v1/status HTTP/1.1\r\nHost: x\r\n"
 QUICK = Limits(head_seconds=0.5, body_seconds=0.5, idle_seconds=0.5, write_seconds=0.5, head_bytes=2000)
 
 
-def run(start: Start, body: Callable[[Setting], Awaitable[None]], limits: Limits = LIMITS) -> None:
+def run(start: Start, body: Callable[[Setting], Awaitable[None]], limits: Limits | None = None) -> None:
     async def whole() -> None:
         async with start(limits) as setting:
             await body(setting)

@@ -16,7 +16,7 @@ from huiyin_chassis.feed import cursor_of, sequence_of
 from huiyin_chassis.identity import ROLES, Principal
 from huiyin_gateway import changes
 from huiyin_gateway.audience import Selection
-from huiyin_gateway.changes import FEEDS, Hub, Subscription, format_position, parse_position
+from huiyin_gateway.changes import FEEDS, LINES, Hub, Subscription, format_position, parse_position
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -251,6 +251,23 @@ def test_equal_selections_get_the_very_same_text() -> None:
             feeds["casework"].tell(2)
             texts = [await next_change(reader) for reader in (one, other)]
         assert texts[0] is texts[1] and texts[0].count(b"event: case.updated") == 2
+        hub.leave(second)
+
+    run_with_stream(body)
+
+
+def test_lines_carry_the_place_that_events_have_as_their_id() -> None:
+    async def body(hub: Hub, feeds: dict[str, MemoryFeed], first: Subscription) -> None:
+        second = await hub.subscribe(Selection(EVERYTHING, ()), {}, LINES)
+        async with written(first) as events, written(second) as lines:
+            assert json.loads(await anext(lines)) == {"cursor": format_position(hub.place[1])}
+            feeds["casework"].tell(2)
+            client = Client()
+            client.read(await next_change(events))
+            while b'"change"' not in (text := await anext(lines)):
+                assert json.loads(text).keys() == {"cursor"}
+            rows = [json.loads(line) for line in text.splitlines()]
+        assert [row["change"]["sequence"] for row in rows] == ["1", "2"] and rows[-1]["cursor"] == client.last_id
         hub.leave(second)
 
     run_with_stream(body)

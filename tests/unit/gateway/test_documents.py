@@ -12,7 +12,9 @@ from google.api import httpbody_pb2
 from huiyin.type.v1 import download_pb2
 from huiyin_gateway.__main__ import SERVICES
 from huiyin_gateway.app import Gateway
+from huiyin_gateway.calls import Calls
 from huiyin_gateway.connection import Connection, Limits, Listening
+from huiyin_gateway.pages import Pages
 from huiyin_gateway.routes import Binding, Router, bindings_of
 
 
@@ -41,7 +43,7 @@ def _ask(verb: str, body: httpbody_pb2.HttpBody) -> httpx.Response:
         own: Any = {binding.method.name: answer}
         nobody: Any = Nobody()
         hub: Any = None
-        gateway: Any = Gateway(Router([binding]), {}, own, nobody, hub, b"{}", largest_upload=1)
+        gateway: Any = Gateway(Router([binding]), Calls([], {}), own, nobody, hub, Pages(b"{}"), largest_upload=1)
         listening, loop = Listening(gateway.serve, Limits()), asyncio.get_running_loop()
         async with await loop.create_server(lambda: Connection(listening, loop), "127.0.0.1", 0) as server:
             address = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
