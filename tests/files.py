@@ -8,7 +8,7 @@ from typing import Any
 from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 from pypdf import PdfWriter
-from pypdf.generic import DictionaryObject, NameObject, StreamObject, TextStringObject
+from pypdf.generic import DictionaryObject, NameObject, NumberObject, StreamObject, TextStringObject
 
 UNSEEN = "unseen-word"
 """Stands wherever a file carries what nobody sees."""
@@ -85,6 +85,44 @@ def pdf(text: str = "Water is back.") -> bytes:
     writer.add_metadata({"/Author": UNSEEN})
     out = io.BytesIO()
     writer.write(out)
+    return out.getvalue()
+
+
+def form() -> bytes:
+    """A PDF with a field that was filled in, whose value stands behind it, and a stamp that is not shown."""
+    writer = PdfWriter()
+    page = writer.add_blank_page(200, 100)
+    looks, hidden = StreamObject(), StreamObject()
+    looks.set_data(b"0 0 10 10 re f")
+    hidden.set_data(f"({UNSEEN}) Tj".encode())
+    for seen in (looks, hidden):
+        seen.update(_dictionary({"/Type": "/XObject", "/Subtype": "/Form"}))
+    value = {"/FT": "/Tx", "/T": TextStringObject(UNSEEN), "/V": TextStringObject(UNSEEN)}
+    parent = writer._add_object(_dictionary(value))
+    for subtype, flags, seen in (("/Widget", 4, looks), ("/Stamp", 2, hidden)):
+        mark = {"/Type": "/Annot", "/Subtype": subtype, "/F": NumberObject(flags), "/Rect": page.mediabox}
+        appearance = _dictionary({"/N": writer._add_object(seen)})
+        writer.add_annotation(0, _dictionary({**mark, "/AP": appearance, "/Parent": parent}))
+    # A file behind a mark, with a note that points back at it.
+    inside = StreamObject()
+    inside.set_data(UNSEEN.encode())
+    file = writer._add_object(
+        _dictionary({"/Type": "/Filespec", "/EF": _dictionary({"/F": writer._add_object(inside)})})
+    )
+    pinned = _dictionary({"/Type": "/Annot", "/Subtype": "/FileAttachment", "/FS": file, "/Rect": page.mediabox})
+    writer.add_annotation(0, pinned)
+    pinned[NameObject("/Popup")] = writer._add_object(_dictionary({"/Parent": page["/Annots"][-1].indirect_reference}))
+    out = io.BytesIO()
+    writer.write(out)
+    return out.getvalue()
+
+
+def grey() -> bytes:
+    """A scan of sixteen bits, half black and half grey."""
+    out = io.BytesIO()
+    image = Image.new("I;16", (4, 2), 0x8000)
+    image.putpixel((0, 0), 0)
+    image.save(out, "PNG")
     return out.getvalue()
 
 

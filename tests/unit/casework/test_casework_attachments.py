@@ -27,8 +27,9 @@ from tests import files
         (files.webp(), MediaType.WEBP),
         (files.pdf(), MediaType.PDF),
         (files.scan(), MediaType.PDF),
+        (files.form(), MediaType.PDF),
     ],
-    ids=["jpeg", "png", "webp", "pdf", "scan"],
+    ids=["jpeg", "png", "webp", "pdf", "scan", "form"],
 )
 def test_nothing_unseen_is_left_in_a_file(data: bytes, kind: MediaType) -> None:
     assert files.UNSEEN.encode() in data
@@ -60,6 +61,16 @@ def test_a_pdf_keeps_its_pages_and_loses_scripts_files_notes_and_authors() -> No
     assert not reader.attachments
     assert "/PieceInfo" not in reader.pages[0]
     assert not reader.pages[0].get("/Annots")
+
+
+def test_what_is_laid_over_a_page_stays_where_it_is_shown() -> None:
+    (page,) = PdfReader(io.BytesIO(clean(files.form(), MediaType.PDF).data)).pages
+    assert [mark["/Subtype"] for mark in page.annotations or ()] == ["/Widget"]
+
+
+def test_a_scan_of_sixteen_bits_keeps_its_greys() -> None:
+    image = Image.open(io.BytesIO(clean(files.grey(), MediaType.PNG).data))
+    assert (image.mode, image.getpixel((0, 0)), image.getpixel((1, 1))) == ("L", 0, 128)
 
 
 def test_what_a_picture_shows_counts_as_unread() -> None:

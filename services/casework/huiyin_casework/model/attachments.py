@@ -65,7 +65,8 @@ def checked_type(declared: str, data: bytes) -> MediaType:
     found = media_type(data)
     if found is None:
         raise Unusable(
-            "TYPE_NOT_TAKEN", "is neither JPEG, PNG, WebP nor PDF by its content; save the document as a PDF first"
+            "TYPE_NOT_TAKEN",
+            "is neither JPEG, PNG, WebP nor PDF by its content; save a picture as JPEG, a document as PDF",
         )
     said = declared.partition(";")[0].strip().lower()
     if said not in _SAYS_NOTHING and _ALSO_CALLED.get(said, said) != found:

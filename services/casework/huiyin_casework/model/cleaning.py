@@ -12,7 +12,7 @@ from typing import Any, Final
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 from pypdf import PdfReader, PdfWriter
 from pypdf.errors import PyPdfError
-from pypdf.generic import ArrayObject, DictionaryObject, NameObject, StreamObject
+from pypdf.generic import ArrayObject, DictionaryObject, IndirectObject, NameObject, StreamObject
 
 from huiyin_casework.model.attachments import Cleaned, MediaType, Unusable
 
@@ -41,7 +41,11 @@ _OF_MARKS: Final = (
     "/Popup",
     "/IRT",
     "/DV",
+    "/V",
+    "/Parent",
 )
+_HIDDEN: Final = 0b100010
+"""Flags of a mark that is not shown: Hidden and NoView (ISO 32000-2, table 167)."""
 _SHOWN_MARKS: Final = frozenset(
     {"/FreeText", "/Line", "/Square", "/Circle", "/Polygon", "/PolyLine", "/Highlight", "/Underline", "/StrikeOut"}
     | {"/Squiggly", "/Stamp", "/Ink", "/Widget", "/Redact"}
@@ -105,6 +109,9 @@ def _in_srgb(image: Image.Image) -> Image.Image:
 
 
 def _written(image: Image.Image, kind: MediaType, options: dict[str, Any]) -> bytes:
+    if image.mode.startswith("I"):
+        # Of sixteen bits a grey is told by the upper eight; to convert it cuts it off at 255.
+        image = image.convert("I").point(lambda grey: grey * (1 / 256)).convert("L")
     transparent = image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info
     if image.mode not in ("L", "RGB", "RGBA") or (transparent and image.mode != "RGBA"):
         image = image.convert("RGBA" if transparent and kind != MediaType.JPEG else "RGB")
@@ -137,8 +144,7 @@ def _pdf(data: bytes) -> Cleaned:
             if held is not None:
                 _strip(held)
         writer.metadata = None
-        # What was led to from what is gone is not written.
-        writer.compress_identical_objects(remove_duplicates=False, remove_unreferenced=True)
+        _drop_unreached(writer)
         out = io.BytesIO()
         writer.write(out)
         text, readable = _text(writer)
@@ -156,11 +162,15 @@ def _keep_shown_marks(page: Any) -> None:
     kept = ArrayObject()
     for each in marks.get_object():
         mark = each.get_object()
-        if isinstance(mark, DictionaryObject) and mark.get("/Subtype") in _SHOWN_MARKS and "/AP" in mark:
+        if isinstance(mark, DictionaryObject) and _is_shown(mark):
             for name in _OF_MARKS:
                 mark.pop(NameObject(name), None)
             kept.append(each)
     page[NameObject("/Annots")] = kept
+
+
+def _is_shown(mark: DictionaryObject) -> bool:
+    return mark.get("/Subtype") in _SHOWN_MARKS and "/AP" in mark and not int(mark.get("/F", 0)) & _HIDDEN
 
 
 def _strip(held: Any) -> None:
@@ -172,6 +182,25 @@ def _strip(held: Any) -> None:
                 each.pop(NameObject(name), None)
         if isinstance(each, StreamObject) and each.get("/Filter") in ("/DCTDecode", ["/DCTDecode"]):
             each._data = _jpeg_without_segments(each._data)
+
+
+def _drop_unreached(writer: PdfWriter) -> None:
+    """Takes away what only led on from what is gone: a file behind a mark, a script behind a field, in circles too."""
+    reached: set[int] = set()
+    waiting: list[Any] = [writer._root_object.indirect_reference]
+    while waiting:
+        each = waiting.pop()
+        if isinstance(each, IndirectObject):
+            if each.idnum not in reached:
+                reached.add(each.idnum)
+                waiting.append(each.get_object())
+        elif isinstance(each, DictionaryObject):
+            waiting += each.values()
+        elif isinstance(each, ArrayObject):
+            waiting += each
+    for index in range(len(writer._objects)):
+        if index + 1 not in reached:
+            writer._objects[index] = None
 
 
 def _within(held: Any) -> Iterator[DictionaryObject]:
