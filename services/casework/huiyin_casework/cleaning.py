@@ -60,7 +60,11 @@ class Cleaning:
             self._waiting -= 1
         line, _, cleaned = answer.partition(b"\n")
         if not line:
-            raise InvalidArgument("data", "takes more memory or time than a file may; make it smaller", "TOO_COMPLEX")
+            raise InvalidArgument(
+                "data",
+                "takes more memory or time than a file may; make it smaller, or send it again later",
+                "TOO_COMPLEX",
+            )
         told = json.loads(line)
         if "reason" in told:
             raise InvalidArgument(told["field"], told["message"], told["reason"])

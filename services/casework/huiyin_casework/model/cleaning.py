@@ -19,6 +19,8 @@ from huiyin_casework.model.attachments import Cleaned, MediaType, Unusable
 MOST_PIXELS: Final = 64_000_000
 """Of a picture: more than telephones take, and what still fits into memory three times."""
 MOST_PAGES: Final = 200
+MOST_PAGES_READ: Final = 60
+"""For numbers of people: a page of text takes about thirty milliseconds."""
 MOST_TEXT: Final = 200_000
 """Characters of a PDF that are read."""
 
@@ -234,8 +236,8 @@ def _text(writer: PdfWriter) -> tuple[str, bool]:
     """What can be read, and whether that is all: a page without a letter, or with a picture, holds more."""
     found: list[str] = []
     left, readable = MOST_TEXT, True
-    for page in writer.pages:
-        text = page.extract_text()[:left] if left > 0 else ""
+    for number, page in enumerate(writer.pages):
+        text = page.extract_text()[:left] if left > 0 and number < MOST_PAGES_READ else ""
         readable = readable and bool(text.strip()) and not _has_pictures(page)
         found.append(text)
         left -= len(text)
