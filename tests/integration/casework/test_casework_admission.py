@@ -9,7 +9,7 @@ from huiyin_casework.store import CLOCKS
 from huiyin_chassis.identity import Principal
 from sqlalchemy import select
 
-from tests.integration.casework.conftest import Office, Run, joined, moved, opened
+from tests.integration.casework.conftest import Office, Run, joined, merged, moved, opened
 
 Admission, Case, Inquiry = admission_pb2.Admission, case_pb2.Case, inquiry_pb2.Inquiry
 Refuse, Review = admission_pb2.RefuseInquiryRequest, admission_pb2.ReviewRefusalRequest
@@ -154,6 +154,22 @@ def test_a_repeat_is_joined_to_the_case_that_deals_with_the_matter(run: Run) -> 
         assert {each.state for each in await office.inquiries(handled)} == {Inquiry.STATE_ANSWERED}
         await office.steps(case)
         await office.steps(handled)
+
+    run(test)
+
+
+def test_what_the_desk_joined_to_a_case_stays_there_whatever_becomes_of_its_event(run: Run) -> None:
+    async def test(office: Office) -> None:
+        await office.tell(
+            *(told for event in ("e1", "e2", "e3") for told in (opened(event), joined(event, f"of-{event}")))
+        )
+        handling = await office.case("e1")
+        (inquiry,) = await office.inquiries(await office.case("e2"))
+        join = admission_pb2.JoinInquiryRequest(name=inquiry.name, case=handling.name)
+        await office.call("JoinInquiry", join)
+        await office.tell(merged("e2", "e3"), moved("e3", "of-e2", "e2"))
+        assert await office.posts(handling) == {"of-e1", "of-e2"}
+        assert await office.posts(await office.case("e3")) == {"of-e3"}
 
     run(test)
 

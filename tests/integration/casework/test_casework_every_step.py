@@ -183,7 +183,7 @@ MAKES_TRUE: dict[Fact, tuple[tuple[Step, Principal | str], ...]] = {
 }
 """How a fact that a step needs comes true, by somebody else than who takes the step."""
 
-AT_ONCE = 16
+AT_ONCE = 8
 """Cases that are under way at a time."""
 
 HOLDERS = [*ROLES, AUTHOR]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from huiyin.analyzer.v1 import assessment_pb2, event_pb2, regrouping_pb2
-from huiyin.casework.v1 import inquiry_pb2, task_pb2
+from huiyin.casework.v1 import admission_pb2, inquiry_pb2, task_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.consumer import FeedPosition
@@ -214,6 +214,8 @@ class Following:
         home = files.event(case["event_id"])
         if home is event or case["id"] == event["case_id"]:
             return  # by the merge of its event, which was dealt with, or back to where it was
+        if inquiry["admission"] == admission_pb2.Admission.OUTCOME_JOINED:
+            return  # the desk put it into this case, whatever becomes of its event
         todo = consequence(Happening.EVENT_SPLITS, state_of(case))
         if todo == Consequence.SPLIT_CASE:
             files.take_inquiry(case, inquiry)
