@@ -10,7 +10,7 @@ import pytest
 import yaml
 from huiyin_notifier.model.grouping import Timing
 from huiyin_notifier.model.happenings import CASE_STATES, GRADES, KINDS, Happening
-from huiyin_notifier.model.routes import PolicyError, Routes, is_public, parse
+from huiyin_notifier.model.routes import PolicyError, Routes, parse
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -148,25 +148,6 @@ def test_a_tree_that_aliases_blow_up_is_refused() -> None:
     body = f"l0: &l0 {{match: {{drill: true}}}}\n{levels}receivers: [{{id: a, channel: log}}]\nroute: {{routes: [*l8]}}"
     with pytest.raises(PolicyError, match="more than 500 routes"):
         parse(body)
-
-
-@pytest.mark.parametrize(
-    ("address", "public"),
-    [
-        ("8.8.8.8", True),
-        ("10.1.2.3", False),
-        ("127.0.0.1", False),
-        ("169.254.169.254", False),
-        ("100.64.0.1", False),
-        ("224.0.0.1", False),
-        ("::1", False),
-        ("fd00::1", False),
-        ("::ffff:10.0.0.1", False),
-        ("2001:4860:4860::8888", True),
-    ],
-)
-def test_addresses_of_this_machine_and_of_private_networks_are_not_public(address: str, public: bool) -> None:
-    assert is_public(address) is public
 
 
 def test_the_packaged_policy_is_right_and_keeps_ordinary_cases_quiet() -> None:

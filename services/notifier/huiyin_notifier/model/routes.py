@@ -6,7 +6,6 @@ A happening enters at the root and goes to the first child that matches it, and 
 
 from __future__ import annotations
 
-import ipaddress
 import re
 import urllib.parse
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
+from huiyin_chassis.addresses import is_public
 
 from huiyin_notifier.model.grouping import Timing
 from huiyin_notifier.model.happenings import CASE_STATES, GRADES, KINDS, Happening
@@ -172,14 +172,6 @@ def parse(body: str, *, allow_private: bool = False) -> Routes:
     if reader.problems or routes is None:
         raise PolicyError(reader.problems)
     return routes
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address is one of the open internet: not of this machine, a private network or a cloud's own."""
-    found = ipaddress.ip_address(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        found = found.ipv4_mapped or found.sixtofour or found
-    return found.is_global and not found.is_multicast
 
 
 class _Reader:

@@ -13,10 +13,11 @@ from functools import cache
 from types import ModuleType
 
 import structlog
+from huiyin_chassis.addresses import is_public
 
 from huiyin_notifier.model.happenings import GRADES
 from huiyin_notifier.model.rendering import Message
-from huiyin_notifier.model.routes import HTTP_SCHEMES, Receiver, is_public
+from huiyin_notifier.model.routes import HTTP_SCHEMES, Receiver
 from huiyin_notifier.store import Delivery
 
 log = structlog.get_logger(__name__)
@@ -90,7 +91,7 @@ class Webhook:
             found = socket.getaddrinfo(parts.hostname, parts.port, type=socket.SOCK_STREAM)
         except OSError:
             return "the receiver's host name is not known"
-        if all(is_public(str(address[0]).partition("%")[0]) for *_, address in found):
+        if all(is_public(str(address[0])) for *_, address in found):
             return ""
         return (
             "the receiver's host is in a private network; set HUIYIN_ALLOW_PRIVATE_RECEIVERS=true where that is meant"
