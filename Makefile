@@ -43,6 +43,12 @@ chaos: setup ## kills processes at random in mid-import, TIMES=100
 strain-casework: setup ## fifty clients act on the same twenty cases for DURATION=60 seconds, on both databases
 	@DURATION=$(or $(DURATION),60) $(BIN)/pytest -q -s -p no:logging tests/integration/casework/test_casework_at_once.py
 
+fuzz-raw: setup ## malformed requests on raw sockets, REQUESTS=10000; and the end of 1,000 streams
+	@REQUESTS=$(or $(REQUESTS),10000) $(BIN)/pytest -m fuzz tests/integration/gateway/test_gateway_raw.py
+
+fuzz-http: setup ## requests drawn from the OpenAPI document, MINUTES=20
+	@MINUTES=$(or $(MINUTES),20) $(BIN)/pytest -m fuzz tests/integration/gateway/test_gateway_document.py
+
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline
 

@@ -28,6 +28,8 @@ class ProtocBuildHook(BuildHookInterface[Any]):
         renamed.mkdir(parents=True, exist_ok=True)
         shutil.copy(google / "longrunning" / "operations_proto.proto", renamed / "operations.proto")
         tools = Path(sys.executable).parent
+        contracts = out / "huiyin" / "contracts.binpb"
+        contracts.parent.mkdir()
         status = protoc.main(
             [
                 "protoc",
@@ -41,6 +43,9 @@ class ProtocBuildHook(BuildHookInterface[Any]):
                 f"--plugin=protoc-gen-mypy_grpc={self._plugin(tools, 'protoc-gen-mypy_grpc')}",
                 f"--mypy_out=quiet:{out}",
                 f"--mypy_grpc_out=quiet:{out}",
+                # With their comments, from which the gateway makes the texts of its OpenAPI document.
+                "--include_source_info",
+                f"--descriptor_set_out={contracts}",
                 *sources,
             ]
         )

@@ -30,7 +30,7 @@ _OF_DOCUMENTS: Final = b"default-src 'none'; style-src 'unsafe-inline'; sandbox;
 _WITH_DOCUMENT: Final = _SAFE + head_of([(b"content-security-policy", _OF_DOCUMENTS)])
 # The page of the API runs the scripts that come with it, and calls the gateway that it came from.
 _OF_PAGES: Final = (
-    b"default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
     b"connect-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
 WITH_PAGE: Final = _SAFE + head_of([(b"content-security-policy", _OF_PAGES)])

@@ -539,8 +539,10 @@ class Connection(asyncio.Protocol):
         self._receiving = None
         self._due = self.listening.now + _LINGER_SECONDS
         self.wants_more()
-        if self.transport.can_write_eof():
+        try:
             self.transport.write_eof()
+        except OSError:  # it is gone already, which the transport has yet to tell
+            self.transport.abort()
 
 
 def head_of(headers: Headers) -> bytes:

@@ -1,59 +1,93 @@
-"""The OpenAPI 3.1 document of every route, derived from the contracts."""
+"""The OpenAPI 3.1 document of every route, derived from the contracts and their comments.
+
+What comes in and what goes out are described apart: an answer has the one form that is written; a request may have
+every form that is taken (numbers as texts, null for what is left out), so that a tool can tell right from wrong by
+the document alone.
+"""
 
 from __future__ import annotations
 
 import importlib.metadata
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from huiyin.type.v1 import options_pb2
 
+from huiyin_gateway import comments, examples
 from huiyin_gateway.codec import dumps
+from huiyin_gateway.problems import TITLES
 from huiyin_gateway.routes import HTTP_BODY, Binding, Kind
+from huiyin_gateway.transcoding import Transcoder
 
 Json = dict[str, Any]
 
 _F = FieldDescriptor
-_SCALARS: Final[dict[int, Json]] = {
+_WHOLE: Final = r"^-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?$"
+_NUMBER: Final = r"^(-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]{1,6})?|NaN|-?Infinity)$"
+_BASE64: Final = r"^[A-Za-z0-9+/_-]*={0,2}$"
+_INT32: Final[Json] = {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}
+_UINT32: Final[Json] = {"type": "integer", "format": "uint32", "minimum": 0, "maximum": 2**32 - 1}
+_OUT: Final[dict[int, Json]] = {
     _F.TYPE_STRING: {"type": "string"},
     _F.TYPE_BYTES: {"type": "string", "contentEncoding": "base64"},
     _F.TYPE_BOOL: {"type": "boolean"},
     _F.TYPE_DOUBLE: {"type": "number"},
     _F.TYPE_FLOAT: {"type": "number"},
-    _F.TYPE_INT32: {"type": "integer", "format": "int32"},
-    _F.TYPE_UINT32: {"type": "integer", "format": "uint32"},
-    # proto3 JSON writes these as strings and reads both.
-    _F.TYPE_INT64: {"type": ["string", "integer"], "format": "int64"},
-    _F.TYPE_UINT64: {"type": ["string", "integer"], "format": "uint64"},
+    _F.TYPE_INT32: _INT32,
+    _F.TYPE_UINT32: _UINT32,
+    _F.TYPE_INT64: {"type": "string", "format": "int64"},
+    _F.TYPE_UINT64: {"type": "string", "format": "uint64"},
+}
+_IN: Final[dict[int, Json]] = {
+    _F.TYPE_STRING: {"type": "string"},
+    _F.TYPE_BYTES: {"type": "string", "pattern": _BASE64},
+    _F.TYPE_BOOL: {"type": "boolean"},
+    _F.TYPE_DOUBLE: {"type": ["number", "string"], "pattern": _NUMBER},
+    _F.TYPE_FLOAT: {"type": ["number", "string"], "pattern": _NUMBER},
+    _F.TYPE_INT32: _INT32 | {"type": ["integer", "string"], "pattern": _WHOLE},
+    _F.TYPE_UINT32: _UINT32 | {"type": ["integer", "string"], "pattern": _WHOLE},
+    _F.TYPE_INT64: {"type": ["integer", "string"], "format": "int64", "pattern": _WHOLE},
+    _F.TYPE_UINT64: {"type": ["integer", "string"], "format": "uint64", "pattern": _WHOLE},
 }
 _WELL_KNOWN: Final[dict[str, Json]] = {
     "google.protobuf.Timestamp": {"type": "string", "format": "date-time"},
-    "google.protobuf.Duration": {"type": "string"},
+    "google.protobuf.Duration": {"type": "string", "pattern": r"^-?[0-9]+(\.[0-9]{1,9})?s$"},
     "google.protobuf.FieldMask": {"type": "string", "description": "Names of fields, separated by commas."},
     "google.protobuf.Any": {
         "type": "object",
+        "description": "A message with its type as @type.",
         "properties": {"@type": {"type": "string"}},
         "additionalProperties": True,
     },
     "google.protobuf.Empty": {"type": "object"},
+    "google.protobuf.Struct": {"type": "object"},
+    "google.protobuf.ListValue": {"type": "array"},
+    "google.protobuf.Value": {},
 }
 _PROBLEM: Final[Json] = {
     "type": "object",
     "description": "RFC 9457: `reason` is stable and for programs, `detail` a sentence for people.",
     "required": ["type", "title", "status", "detail", "reason"],
     "properties": {
-        "type": {"type": "string"},
+        "type": {"type": "string", "description": "urn:huiyin:problem:REASON"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "reason": {"type": "string"},
-        "metadata": {"type": "object", "additionalProperties": {"type": "string"}},
+        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "reason": {"type": "string", "description": "Stable, for programs."},
+        "original": {"type": "string", "description": "The service's own sentence, where `detail` is a translation."},
+        "metadata": {
+            "type": "object",
+            "description": "Names and figures of the reason.",
+            "additionalProperties": {"type": "string"},
+        },
         "violations": {
             "type": "array",
+            "description": "The fields at fault.",
             "items": {
                 "type": "object",
+                "required": ["field", "description", "reason"],
                 "properties": {
                     "field": {"type": "string"},
                     "description": {"type": "string"},
@@ -61,176 +95,356 @@ _PROBLEM: Final[Json] = {
                 },
             },
         },
-        "traceId": {"type": "string"},
+        "traceId": {"type": "string", "description": "Under this the logs have it."},
     },
 }
+_REASONS: Final[Mapping[int, str]] = {
+    400: "INVALID_ARGUMENT",
+    401: "KEY_MISSING",
+    403: "PERMISSION_MISSING",
+    404: "NOT_FOUND",
+    408: "REQUEST_TIMEOUT",
+    409: "STALE_ETAG",
+    410: "CURSOR_EXPIRED",
+    412: "STALE_ETAG",
+    413: "BODY_TOO_LARGE",
+    415: "CONTENT_TYPE",
+    429: "STORE_BUSY",
+    431: "HEADERS_TOO_LARGE",
+    503: "UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+_ALWAYS: Final = (400, 401, 403, 404, 408, 429, 431, 503, 504)
+_HEADERS: Final[Json] = {
+    "TraceId": {"description": "The trace of this request.", "schema": {"type": "string"}},
+    "ETag": {"description": "Changes with each change of the resource.", "schema": {"type": "string"}},
+    "RetryAfter": {"description": "Seconds after which to repeat.", "schema": {"type": "string"}},
+}
+_PARAMETERS: Final[Json] = {
+    "IdempotencyKey": {
+        "name": "Idempotency-Key",
+        "in": "header",
+        "description": "A UUID that makes a repetition of this request harmless; the same as `requestId`.",
+        "schema": {"type": "string", "format": "uuid"},
+    },
+    "IfMatch": {
+        "name": "If-Match",
+        "in": "header",
+        "description": "The etag as last read. When the resource has another by now: 412.",
+        "schema": {"type": "string", "pattern": r'^("[\x21\x23-\x7e]*"|\*)$'},
+    },
+    "IfNoneMatch": {
+        "name": "If-None-Match",
+        "in": "header",
+        "description": "The etag that the client has. When it is still the resource's: 304.",
+        "schema": {"type": "string", "pattern": r'^("[\x21\x23-\x7e]*"|\*)$'},
+    },
+    "LastEventId": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "Where to go on: the id of the last event received.",
+        "schema": {"type": "string", "maxLength": 2000},
+    },
+}
+_SINGULAR: Final = {"inquiries": "inquiry", "replies": "reply", "entries": "entry", "policies": "policy"}
 
 
 def document(bindings: Sequence[Binding]) -> bytes:
     """The document as JSON."""
-    schemas: dict[str, Json] = {"Problem": _PROBLEM}
-    paths: dict[str, Json] = {}
-    names: set[str] = set()
-    for binding in sorted(bindings, key=lambda each: (each.template, each.verb)):
-        operation = _operation(binding, schemas, names)
-        paths.setdefault(_path(binding), {})[binding.verb.lower()] = operation
-    return dumps(
-        {
+    return dumps(_Document().whole(bindings))
+
+
+class _Document:
+    def __init__(self) -> None:
+        self._comments = comments.read()
+        self._schemas: dict[str, Json] = {"Problem": _PROBLEM}
+        self._names: set[str] = set()
+
+    def whole(self, bindings: Sequence[Binding]) -> Json:
+        paths: dict[str, Json] = {}
+        services: dict[str, Any] = {}
+        for binding in sorted(bindings, key=lambda each: (each.template, each.verb)):
+            services[binding.part] = binding.method.containing_service
+            paths.setdefault(_path(binding), {})[binding.verb.lower()] = self._operation(binding)
+        tags = [
+            {"name": part, "description": self._comments.get(service.full_name, "")}
+            for part, service in sorted(services.items())
+        ]
+        return {
             "openapi": "3.1.0",
             "info": {
-                "title": "Huiyin",
+                "title": "Huiyin 回音",
                 "version": importlib.metadata.version("huiyin-gateway"),
-                "description": "Hears what people say to a public body and answers it in time.",
+                "description": "Hears what people say to and about a public body, and answers it in time. "
+                "Every answer that is no success is a problem document (RFC 9457).",
                 "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
             },
+            "servers": [{"url": "/"}],
             "security": [{"apiKey": []}],
+            "tags": tags,
             "paths": paths,
             "components": {
-                "schemas": dict(sorted(schemas.items())),
-                "securitySchemes": {"apiKey": {"type": "http", "scheme": "bearer"}},
-                "responses": {
-                    "Problem": {
-                        "description": "What went wrong.",
-                        "content": {"application/problem+json": {"schema": _ref("Problem")}},
-                    }
+                "schemas": dict(sorted(self._schemas.items())),
+                "securitySchemes": {
+                    "apiKey": {"type": "http", "scheme": "bearer", "description": "The API key of an account."}
                 },
+                "headers": _HEADERS,
+                "parameters": _PARAMETERS,
+                "responses": {f"Problem{status}": _problem(status) for status in _REASONS},
             },
         }
-    )
+
+    def _operation(self, binding: Binding) -> Json:
+        method, transcoder = binding.method, Transcoder(binding)
+        text = self._comments.get(method.full_name, "")
+        needs = "Everybody may call it." if binding.public else f"Needs the permission `{binding.permission}`."
+        operation: Json = {
+            "operationId": self._identity(binding),
+            "tags": [binding.part],
+            "summary": text.partition(". ")[0].rstrip("."),
+            "description": f"{text} {needs}".strip(),
+            "parameters": self._parameters(binding, transcoder),
+        }
+        if binding.public:
+            operation["security"] = [{}, {"apiKey": []}]
+        if binding.body:
+            operation["requestBody"] = self._body(binding, transcoder)
+        operation["responses"] = self._responses(binding, transcoder)
+        return operation
+
+    def _identity(self, binding: Binding) -> str:
+        name = binding.method.name
+        identity = name if name not in self._names else f"{binding.part.title()}{name}"
+        while identity in self._names:
+            identity += "2"
+        self._names.add(identity)
+        return identity
+
+    def _body(self, binding: Binding, transcoder: Transcoder) -> Json:
+        if transcoder.takes_document or binding.kind is Kind.UPLOAD:
+            binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
+            return {"required": True, "content": {"application/octet-stream": binary}}
+        descriptor: Any = binding.method.input_type
+        bound = {capture.field for capture in binding.captures}
+        if binding.body == "*":
+            schema = self._message(descriptor, incoming=True, without=bound)
+            sample = examples.of(descriptor, incoming=True, without=bound)
+        else:
+            field = descriptor.fields_by_name[binding.body]
+            schema, sample = self._field(field, incoming=True), examples.of_field(field, incoming=True)
+        return {"required": True, "content": {"application/json": {"schema": schema, "example": sample}}}
+
+    def _parameters(self, binding: Binding, transcoder: Transcoder) -> list[Json]:
+        descriptor: Any = binding.method.input_type
+        wildcards = [index for index, part in enumerate(binding.segments) if part in ("*", "**")]
+        parameters = [self._path_parameter(binding, index) for index in wildcards]
+        if binding.body != "*":
+            taken = {capture.field.partition(".")[0] for capture in binding.captures} | {binding.body}
+            for field in descriptor.fields:
+                if field.name not in taken and self._fits_query(field):
+                    parameters.append(self._query_parameter(field))
+        reads = binding.verb == "GET"
+        if transcoder.request_id:
+            parameters.append(_parameter("IdempotencyKey"))
+        if binding.kind is Kind.STREAM:
+            parameters.append(_parameter("LastEventId"))
+        elif reads and _has_etag(binding):
+            parameters += [_parameter("IfMatch"), _parameter("IfNoneMatch")]
+        elif not reads and transcoder.etag is not None:
+            parameters.append(_parameter("IfMatch"))
+        return parameters
+
+    @staticmethod
+    def _fits_query(field: Any) -> bool:
+        return field.message_type is None or (not field.is_repeated and field.message_type.full_name in _WELL_KNOWN)
+
+    def _path_parameter(self, binding: Binding, index: int) -> Json:
+        name = _parameter_name(binding, index)
+        schema: Json = {"type": "string", "minLength": 1, "maxLength": 300, "pattern": "^[^/:]+$"}
+        return {"name": name, "in": "path", "required": True, "schema": schema, "example": examples.ID}
+
+    def _query_parameter(self, field: Any) -> Json:
+        found: Json = {"name": field.json_name, "in": "query", "required": _required(field)}
+        schema = self._field(field, incoming=True, plain=True)
+        description = schema.pop("description", "")
+        return found | ({"description": description} if description else {}) | {"schema": schema}
+
+    def _responses(self, binding: Binding, transcoder: Transcoder) -> Json:
+        headers: Json = {"X-Trace-Id": {"$ref": "#/components/headers/TraceId"}}
+        if _has_etag(binding):
+            headers["ETag"] = {"$ref": "#/components/headers/ETag"}
+        text = self._comments.get(binding.method.output_type.full_name, "") or binding.method.output_type.name
+        responses: Json = {"200": {"description": text, "headers": headers, "content": self._content(binding)}}
+        statuses = set(_ALWAYS)
+        if binding.body:
+            statuses |= {413, 415}
+        if binding.verb != "GET":
+            statuses.add(409)
+        if transcoder.etag is not None or (binding.verb == "GET" and _has_etag(binding)):
+            statuses.add(412)
+        if binding.verb == "GET" and _has_etag(binding):
+            responses["304"] = {"description": "The client has it.", "headers": headers}
+        if binding.kind is Kind.STREAM or "cursor" in binding.method.input_type.fields_by_name:
+            statuses.add(410)
+        for status in sorted(statuses):
+            responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
+        return responses
+
+    def _content(self, binding: Binding) -> Json:
+        """What a method answers with, by media type; of a document, which is sent as it is, there is no schema."""
+        output: Any = binding.method.output_type
+        if output.full_name == HTTP_BODY:
+            return {binding.method.GetOptions().Extensions[options_pb2.media_type] or "*/*": {}}
+        if binding.response_body:
+            field = output.fields_by_name[binding.response_body]
+            return {"application/json": {"schema": self._field(field), "example": examples.of_field(field)}}
+        schema, sample = self._message(output), examples.of(output)
+        if binding.kind is Kind.STREAM:
+            return {"text/event-stream": {"schema": schema}, "application/x-ndjson": {"schema": schema}}
+        return {"application/json": {"schema": schema, "example": sample}}
+
+    def _message(self, descriptor: Any, *, incoming: bool = False, without: Collection[str] = ()) -> Json:
+        """`without`: fields that the path gives."""
+        known = _WELL_KNOWN.get(descriptor.full_name)
+        if known is not None:
+            return dict(known)
+        name = descriptor.full_name.removeprefix("huiyin.").replace(".v1.", ".")
+        if incoming and not name.endswith("Request"):
+            name += ".Input"
+        if name not in self._schemas:
+            self._schemas[name] = {}  # a message that contains itself refers to this entry
+            hidden = field_behavior_pb2.OUTPUT_ONLY if incoming else field_behavior_pb2.INPUT_ONLY
+            fields = [each for each in descriptor.fields if each.name not in without and not _is(each, hidden)]
+            schema: Json = {"type": "object"}
+            if text := self._comments.get(descriptor.full_name):
+                schema["description"] = text
+            schema["properties"] = {field.json_name: self._field(field, incoming=incoming) for field in fields}
+            if incoming and (required := [field.json_name for field in fields if _required(field)]):
+                schema["required"] = required
+            self._schemas[name] = schema
+        return _ref(name)
+
+    def _field(self, field: Any, *, incoming: bool = False, plain: bool = False) -> Json:
+        """`plain`: a parameter, which cannot be null."""
+        limits = field.GetOptions().Extensions[options_pb2.limits]
+        required = _required(field)
+        if field.message_type is not None and field.message_type.GetOptions().map_entry:
+            value = self._value(field.message_type.fields_by_name["value"], incoming)
+            schema: Json = {"type": "object", "additionalProperties": _limited(value, limits, incoming)}
+            if incoming and limits.max_items:
+                schema["maxProperties"] = limits.max_items
+        else:
+            schema = self._value(field, incoming)
+            if "$ref" not in schema:
+                schema = _limited(schema, limits, incoming)
+            if field.is_repeated:
+                schema = {"type": "array", "items": schema}
+                if incoming and limits.max_items:
+                    schema["maxItems"] = limits.max_items
+                if incoming and required:
+                    schema["minItems"] = 1
+            elif incoming and required and schema.get("type") == "string" and not schema.get("format"):
+                schema["minLength"] = max(1, schema.get("minLength", 0))
+        if incoming and not plain and not required:
+            schema = _or_null(schema)
+        if text := self._comments.get(field.full_name):
+            schema = {**schema, "description": text}
+        if not incoming and _is(field, field_behavior_pb2.OUTPUT_ONLY):
+            schema = {**schema, "readOnly": True}
+        return schema
+
+    def _value(self, field: Any, incoming: bool) -> Json:
+        if field.message_type is not None:
+            return self._message(field.message_type, incoming=incoming)
+        if field.enum_type is not None:
+            return self._enum(field.enum_type, incoming)
+        return dict((_IN if incoming else _OUT)[field.type])
+
+    def _enum(self, enum: Any, incoming: bool) -> Json:
+        name = enum.full_name.removeprefix("huiyin.").replace(".v1.", ".") + (".Input" if incoming else "")
+        if name not in self._schemas:
+            told = [(value.name, self._comments.get(f"{enum.full_name}.{value.name}", "")) for value in enum.values]
+            text = self._comments.get(enum.full_name, "")
+            listed = "\n".join(f"- `{value}`: {why}" for value, why in told)
+            schema: Json = {"type": "string", "enum": [value for value, _ in told]}
+            if incoming:
+                number = {"type": "integer", "minimum": -(2**31), "maximum": 2**31 - 1}
+                schema = {"anyOf": [schema, number, {"type": "string", "pattern": "^-?[0-9]+$"}]}
+            self._schemas[name] = {**schema, "description": f"{text}\n\n{listed}".strip()}
+        return _ref(name)
 
 
 def _path(binding: Binding) -> str:
     """The template with one parameter for each wildcard: /v1/cases/{case}:assign."""
-    parts = [_parameter(binding, index) if part == "*" else part for index, part in enumerate(binding.segments)]
+    parts = [
+        "{" + _parameter_name(binding, index) + "}" if part in ("*", "**") else part
+        for index, part in enumerate(binding.segments)
+    ]
     return "/" + "/".join(parts) + (f":{binding.suffix}" if binding.suffix else "")
-
-
-def _parameter(binding: Binding, index: int) -> str:
-    return "{" + _parameter_name(binding, index) + "}"
 
 
 def _parameter_name(binding: Binding, index: int) -> str:
     collection = binding.segments[index - 1]
-    return {"inquiries": "inquiry", "replies": "reply", "entries": "entry"}.get(
-        collection, collection.removesuffix("s")
-    )
+    return _SINGULAR.get(collection, collection.removesuffix("s"))
 
 
-def _operation(binding: Binding, schemas: dict[str, Json], names: set[str]) -> Json:
-    method = binding.method
-    identity = method.name if method.name not in names else f"{binding.part.title()}{method.name}"
-    while identity in names:
-        identity += "2"
-    names.add(identity)
-    operation: Json = {"operationId": identity, "tags": [binding.part], "parameters": _parameters(binding, schemas)}
-    if binding.public:
-        operation["security"] = []
-    else:
-        operation["description"] = f"Needs the permission `{binding.permission}`."
-    if binding.kind is Kind.UPLOAD:
-        operation["requestBody"] = {"required": True, "content": {"application/octet-stream": {}}}
-    elif binding.body:
-        descriptor: Any = method.input_type
-        if binding.body != "*":
-            descriptor = descriptor.fields_by_name[binding.body].message_type
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": _message(descriptor, schemas)}},
-        }
-    operation["responses"] = {
-        "200": {"description": method.output_type.name, "content": _content(binding, schemas)},
-        "default": {"$ref": "#/components/responses/Problem"},
+def _parameter(name: str) -> Json:
+    return {"$ref": f"#/components/parameters/{name}"}
+
+
+def _problem(status: int) -> Json:
+    reason = _REASONS[status]
+    sample = {
+        "type": f"urn:huiyin:problem:{reason}",
+        "title": TITLES[status],
+        "status": status,
+        "detail": "A sentence that says what is wrong, and what to do.",
+        "reason": reason,
+        "traceId": "4bf92f3577b34da6a3ce929d0e0e4736",
     }
-    return operation
+    headers: Json = {"X-Trace-Id": {"$ref": "#/components/headers/TraceId"}}
+    if status in (429, 503):
+        headers["Retry-After"] = {"$ref": "#/components/headers/RetryAfter"}
+    content = {"application/problem+json": {"schema": _ref("Problem"), "example": sample}}
+    return {"description": TITLES[status], "headers": headers, "content": content}
 
 
-def _content(binding: Binding, schemas: dict[str, Json]) -> Json:
-    """What a method answers with, by media type; of a document, which is sent as it is, there is no schema."""
-    method = binding.method
-    if method.output_type.full_name == HTTP_BODY:
-        return {method.GetOptions().Extensions[options_pb2.media_type] or "*/*": {}}
-    kind = "text/event-stream" if binding.kind is Kind.STREAM else "application/json"
-    return {kind: {"schema": _message(method.output_type, schemas)}}
-
-
-def _parameters(binding: Binding, schemas: dict[str, Json]) -> list[Json]:
-    parameters: list[Json] = [
-        {"name": _parameter_name(binding, index), "in": "path", "required": True, "schema": {"type": "string"}}
-        for index, part in enumerate(binding.segments)
-        if part == "*"
-    ]
-    if binding.body == "*":
-        return parameters
-    taken = {capture.field.partition(".")[0] for capture in binding.captures} | {binding.body}
-    for field in binding.method.input_type.fields:
-        if field.name in taken or (field.message_type is not None and field.message_type.full_name not in _WELL_KNOWN):
-            continue
-        parameters.append(
-            {"name": field.json_name, "in": "query", "required": _required(field), "schema": _field(field, schemas)}
-        )
-    return parameters
-
-
-def _message(descriptor: Any, schemas: dict[str, Json]) -> Json:
-    known = _WELL_KNOWN.get(descriptor.full_name)
-    if known is not None:
-        return known
-    name = descriptor.full_name.removeprefix("huiyin.").replace(".v1.", ".")
-    if name not in schemas:
-        schemas[name] = {}  # a message that contains itself refers to this entry
-        properties = {field.json_name: _field(field, schemas) for field in descriptor.fields}
-        required = [field.json_name for field in descriptor.fields if _required(field)]
-        schemas[name] = {"type": "object", "properties": properties} | ({"required": required} if required else {})
-    return _ref(name)
-
-
-def _field(field: Any, schemas: dict[str, Json]) -> Json:
-    if field.message_type is not None and field.message_type.GetOptions().map_entry:
-        return {
-            "type": "object",
-            "additionalProperties": _value(field.message_type.fields_by_name["value"], schemas),
-        }
-    limits = field.GetOptions().Extensions[options_pb2.limits]
-    schema = _value(field, schemas)
-    if "$ref" not in schema:
-        schema = schema | _limited(schema, limits)
-    if field.is_repeated:
-        schema = {"type": "array", "items": schema} | ({"maxItems": limits.max_items} if limits.max_items else {})
-    behaviors = field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
-    if field_behavior_pb2.OUTPUT_ONLY in behaviors:
-        schema = schema | {"readOnly": True}
-    if field_behavior_pb2.INPUT_ONLY in behaviors:
-        schema = schema | {"writeOnly": True}
-    return schema
-
-
-def _value(field: Any, schemas: dict[str, Json]) -> Json:
-    if field.message_type is not None:
-        return _message(field.message_type, schemas)
-    if field.enum_type is not None:
-        return {"type": "string", "enum": [value.name for value in field.enum_type.values]}
-    return dict(_SCALARS[field.type])
-
-
-def _limited(schema: Json, limits: options_pb2.Limits) -> Json:
+def _limited(schema: Json, limits: options_pb2.Limits, incoming: bool) -> Json:
+    if not incoming:
+        return schema
     found: Json = {}
-    if schema.get("type") == "string" and "enum" not in schema:
+    if schema.get("type") == "string" and "format" not in schema:
         if limits.max_length:
-            found["maxLength"] = limits.max_length
-        if limits.min_length:
-            found["minLength"] = limits.min_length
+            is_base64 = schema.get("pattern") == _BASE64
+            found["maxLength"] = -(-limits.max_length // 3) * 4 if is_base64 else limits.max_length
         if limits.pattern:
-            found["pattern"] = f"^(?:{limits.pattern})$"
-    elif schema.get("type") == "integer":
+            found["pattern"] = f"^(?:{limits.pattern})?$"  # an empty text is one that is not given
+    elif "integer" in schema.get("type", ()):
         if limits.HasField("min"):
-            found["minimum"] = limits.min
+            found["minimum"] = min(limits.min, 0)
         if limits.HasField("max"):
             found["maximum"] = limits.max
-    return found
+    return schema | found
+
+
+def _or_null(schema: Json) -> Json:
+    """What may be null too, which means that it is left out."""
+    kind = schema.get("type")
+    if kind is None:
+        return {"anyOf": [schema, {"type": "null"}]} if schema else schema
+    return {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
+
+
+def _has_etag(binding: Binding) -> bool:
+    return not binding.response_body and "etag" in binding.method.output_type.fields_by_name
 
 
 def _required(field: Any) -> bool:
-    return field_behavior_pb2.REQUIRED in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
+    return _is(field, field_behavior_pb2.REQUIRED)
+
+
+def _is(field: Any, behavior: int) -> bool:
+    return behavior in field.GetOptions().Extensions[field_behavior_pb2.field_behavior]
 
 
 def _ref(name: str) -> Json:

@@ -36,7 +36,7 @@ _BY_REASON: Final = {
     "CURSOR_UNKNOWN": 410,
     "CURSOR_EXPIRED": 410,
 }
-_TITLES: Final = {
+TITLES: Final = {
     400: "The request cannot be used",
     401: "Sign in",
     403: "Not allowed",
@@ -73,7 +73,7 @@ def problem(
     chinese = texts.in_chinese(error.reason, error.message) if language == texts.CHINESE else None
     document: dict[str, Any] = {
         "type": f"urn:huiyin:problem:{error.reason}",
-        "title": texts.TITLES.get(status, "错误") if chinese else _TITLES.get(status, "Error"),
+        "title": texts.TITLES.get(status, "错误") if chinese else TITLES.get(status, "Error"),
         "status": status,
         "detail": chinese or error.message,
         "reason": error.reason,

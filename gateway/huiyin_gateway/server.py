@@ -44,6 +44,11 @@ class GatewayServer:
         """Those that are open."""
         return self._listening.connections
 
+    @property
+    def tasks(self) -> set[asyncio.Task[None]]:
+        """The requests that are being served."""
+        return self._listening.tasks
+
     def stop(self) -> None:
         """Begins to stop; told twice, it waits no longer."""
         if self._stopping.is_set():

@@ -102,65 +102,83 @@ async def ended(tasks: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-Start = Callable[..., AbstractAsyncContextManager[Setting]]
+@dataclass
+class Behind:
+    """The servers behind a gateway, and the settings of a gateway before them."""
+
+    servers: dict[str, Server]
+    settings: GatewaySettings
+    keys: dict[str, str]
 
 
-@pytest.fixture
-def start(tmp_path: Path) -> Start:
-    """Starts a gateway with limits of a test's own; further arguments are settings. `working`: the services' background
+@asynccontextmanager
+async def services(folder: Path, *, working: bool = False) -> AsyncIterator[Behind]:
+    """A collector and a casework that serve, and the demonstration accounts of a gateway. `working`: their background
     loops run as well.
     """
-    keys = tmp_path / "keys"
+    keys = folder / "keys"
     ensure_keys(keys, ["gateway", "collector", "casework"])
 
     def common(name: str) -> dict[str, Any]:
         return {
             "port": 0,
             "metrics_port": 0,
-            "database_url": f"sqlite:///{tmp_path / name}.db",
+            "database_url": f"sqlite:///{folder / name}.db",
             "key_file": keys / "private" / f"{name}.pem",
             "public_keys": keys / "public",
             "drain_seconds": 3.0,
         }
 
+    async with AsyncExitStack() as stack:
+        servers: dict[str, Server] = {}
+        collecting = CollectorSettings(voice_keys=folder / "voice-keys", **common("collector"))
+        casefile = CaseworkSettings(secrets=folder / "secrets", **common("casework"))
+        for name, wire, each, migrations in (
+            ("collector", collector.wire, collecting, collector.MIGRATIONS),
+            ("casework", casework.wire, casefile, casework.MIGRATIONS),
+        ):
+            await asyncio.to_thread(migrate, each.database_url, migrations)
+            server, workers, store = await wire(each)  # type: ignore[operator]
+            await server.start()
+            tasks = [asyncio.create_task(supervise(*worker)) for worker in workers.items() if working]
+            stack.push_async_callback(store.close)
+            stack.push_async_callback(server.stop, store)
+            stack.push_async_callback(ended, tasks)
+            servers[name] = server
+        settings = GatewaySettings(
+            **common("gateway"),
+            collector_address=f"127.0.0.1:{servers['collector'].port}",
+            casework_address=f"127.0.0.1:{servers['casework'].port}",
+            analyzer_address="127.0.0.1:1",
+            notifier_address="127.0.0.1:1",
+        )
+        await asyncio.to_thread(migrate, settings.database_url, MIGRATIONS)
+        accounts = GatewayStore(settings.database_url)
+        await accounts.open()
+        secrets = await accounts.write(lambda tx: bootstrap(tx, {}))
+        await accounts.close()
+        yield Behind(servers, settings, secrets)
+
+
+Start = Callable[..., AbstractAsyncContextManager[Setting]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Start:
+    """Starts a gateway with limits of a test's own; further arguments are settings."""
+
     @asynccontextmanager
     async def begin(limits: Limits | None = None, *, working: bool = False, **settings: Any) -> AsyncIterator[Setting]:
-        async with AsyncExitStack() as stack:
-            behind: dict[str, Server] = {}
-            collecting = CollectorSettings(voice_keys=tmp_path / "voice-keys", **common("collector"))
-            casefile = CaseworkSettings(secrets=tmp_path / "secrets", **common("casework"))
-            for name, wire, each, migrations in (
-                ("collector", collector.wire, collecting, collector.MIGRATIONS),
-                ("casework", casework.wire, casefile, casework.MIGRATIONS),
-            ):
-                await asyncio.to_thread(migrate, each.database_url, migrations)
-                server, workers, store = await wire(each)  # type: ignore[operator]
-                await server.start()
-                tasks = [asyncio.create_task(supervise(*worker)) for worker in workers.items() if working]
-                stack.push_async_callback(store.close)
-                stack.push_async_callback(server.stop, store)
-                stack.push_async_callback(ended, tasks)
-                behind[name] = server
-            own = GatewaySettings(
-                **common("gateway"),
-                collector_address=f"127.0.0.1:{behind['collector'].port}",
-                casework_address=f"127.0.0.1:{behind['casework'].port}",
-                analyzer_address="127.0.0.1:1",
-                notifier_address="127.0.0.1:1",
-            )
-            own = replace(own, **settings)
-            await asyncio.to_thread(migrate, own.database_url, MIGRATIONS)
-            accounts = GatewayStore(own.database_url)
-            await accounts.open()
-            secrets = await accounts.write(lambda tx: bootstrap(tx, {}))
-            await accounts.close()
-            gateway = await stack.enter_async_context(assembled(own, limits))
+        async with (
+            services(tmp_path, working=working) as behind,
+            assembled(replace(behind.settings, **settings), limits) as gateway,
+        ):
             serving = asyncio.create_task(gateway.serve())
             async with asyncio.timeout(10):
                 while not gateway.ready:
                     await asyncio.sleep(0)
             try:
-                yield Setting(gateway, secrets, behind)
+                yield Setting(gateway, behind.keys, behind.servers)
             finally:
                 gateway.stop()
                 await serving

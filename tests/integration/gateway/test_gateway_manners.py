@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import zlib
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -155,6 +156,22 @@ def test_every_answer_says_what_it_may_do_in_a_browser_and_nothing_of_the_server
             assert headers["x-content-type-options"] == "nosniff" and headers["referrer-policy"] == "no-referrer"
             assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
             assert not {"server", "x-powered-by", "access-control-allow-origin"} & headers.keys()
+
+    run(start, body)
+
+
+def test_the_page_of_the_api_comes_from_the_gateway_alone(start: Start) -> None:
+    async def body(setting: Setting) -> None:
+        page = await setting.ask("GET", "/docs", account="")
+        assert page.status == 200 and page.headers["content-type"] == "text/html; charset=utf-8"
+        policy = page.headers["content-security-policy"]
+        assert "script-src 'self'" in policy and "default-src 'none'" in policy and "unsafe" not in policy
+        assert b"http://" not in page.body and b"https://" not in page.body
+        for part in re.findall(rb'(?:src|href)="(/docs/[^"]+)"', page.body):
+            found = await setting.ask("GET", part.decode(), account="")
+            assert found.status == 200 and b"https://" not in found.body
+            script = found.headers["content-type"].startswith("text/javascript")
+            assert not script or b"innerHTML" not in found.body, "texts of contracts are never markup"
 
     run(start, body)
 

@@ -71,30 +71,3 @@ def test_no_watch_of_a_service_and_no_hold_is_served(router: Router) -> None:
 def test_the_openapi_document_says_of_documents_what_they_are(router: Router) -> None:
     paths = json.loads(document(router.bindings))["paths"]
     assert paths["/v1/orders/{order}:print"]["get"]["responses"]["200"]["content"] == {"text/html": {}}
-
-
-def test_the_openapi_document_describes_every_route(router: Router) -> None:
-    found = json.loads(document(router.bindings))
-    assert found["openapi"] == "3.1.0"
-    operations = {
-        operation["operationId"]: operation for path in found["paths"].values() for operation in path.values()
-    }
-    assert len(operations) == len(router.bindings)
-    assert found["paths"]["/v1/cases/{case}:assign"]["post"]["operationId"] == "AssignCase"
-    references = set()
-
-    def walk(value: object) -> None:
-        if isinstance(value, dict):
-            if isinstance(value.get("$ref"), str):
-                references.add(value["$ref"].rpartition("/")[2])
-            for each in value.values():
-                walk(each)
-        elif isinstance(value, list):
-            for each in value:
-                walk(each)
-
-    walk(found["paths"])
-    walk(found["components"]["schemas"])
-    assert references - {"Problem"} <= set(found["components"]["schemas"])
-    request = found["components"]["schemas"]["casework.SubmitInquiryRequest"]
-    assert request["required"] == ["text"] and request["properties"]["text"]["maxLength"] == 10000
