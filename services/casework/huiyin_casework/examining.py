@@ -16,7 +16,7 @@ from huiyin_casework.model.checks import Checks, Draft, Enclosed, Finding, Kind,
 from huiyin_casework.model.points import Asked
 from huiyin_casework.personal import personal_spans
 from huiyin_casework.resources import SETTLED, Fields, named
-from huiyin_casework.store import INQUIRIES, UNITS
+from huiyin_casework.store import CASES, INQUIRIES, UNITS
 
 POLICY: Final = "replies"
 """The policy that holds the checks."""
@@ -30,7 +30,11 @@ Texts = Mapping[tuple[Place, str], str]
 """The texts that findings point into: the reply (""), paragraphs and inquiries by the inquiry's id."""
 
 
-_OFFICE: Final = select(UNITS.c.display_name, UNITS.c.contact).where(UNITS.c.id == bindparam("unit"))
+_OFFICE: Final = (
+    select(UNITS.c.display_name, UNITS.c.contact)
+    .join(CASES, CASES.c.lead_unit == UNITS.c.id)
+    .where(CASES.c.id == bindparam("case"))
+)
 _WAITING: Final = (
     select(INQUIRIES.c.id, INQUIRIES.c.subject, INQUIRIES.c.text)
     .where(INQUIRIES.c.case_id == bindparam("case"), and_(*(INQUIRIES.c.state != state for state in SETTLED)))
@@ -40,10 +44,10 @@ _WAITING: Final = (
 
 
 def examine(
-    connection: Connection, policies: Policies, case_id: str, unit_id: str, text: str, paragraphs: Mapping[str, str]
+    connection: Connection, policies: Policies, case_id: str, text: str, paragraphs: Mapping[str, str]
 ) -> list[Finding]:
-    """What there is to say of a reply to the inquiries of a case that wait for it, signed by a unit."""
-    unit = fetch(connection, _OFFICE, unit=unit_id)
+    """What there is to say of a reply to the inquiries of a case that wait for it, signed by its lead unit."""
+    unit = fetch(connection, _OFFICE, case=case_id)
     office, contact = unit[0] if unit else ("", "")
     asked = list(_asked(connection, case_id))
     personal = {"": personal_spans(text)} | {inquiry: personal_spans(told) for inquiry, told in paragraphs.items()}

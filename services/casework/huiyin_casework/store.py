@@ -613,9 +613,12 @@ class Rows:
 
     def find(self, connection: Connection, row_id: str) -> Fields | None:
         """A row by its id, loaded when it is not in memory yet."""
-        if row_id and row_id not in self._rows:
-            self.load(connection, self._table.c.id, [row_id])
-        return self._rows.get(row_id)
+        row = self._rows.get(row_id)
+        if row is None and row_id and ("id", row_id) not in self._asked:
+            self._asked.add(("id", row_id))
+            for row in select_locked(connection, self._table.c.id, (row_id,)):
+                self._rows[row_id] = row
+        return row
 
     def get(self, row_id: str) -> Fields | None:
         """A row by its id, if it is in memory."""
