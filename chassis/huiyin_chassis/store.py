@@ -16,7 +16,7 @@ import sqlite3
 import threading
 import urllib.parse
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -120,9 +120,10 @@ class Pulse:
 
 
 class Tx:
-    """What a work writes with. `now` is one time for the whole of it; changes and outbox rows go out when it ends."""
+    """What a work writes with. `now` is one time for the whole of it; changes, outbox rows and what is appended go out
+    just before the commit, with those of the works that share it."""
 
-    __slots__ = ("changes", "connection", "now", "now_us", "outbox")
+    __slots__ = ("appended", "changes", "connection", "now", "now_us", "outbox")
 
     def __init__(self, connection: Connection, now: datetime) -> None:
         self.connection = connection
@@ -130,6 +131,11 @@ class Tx:
         self.now_us = clock.micros(now)
         self.changes = ChangeWriter(self.now_us)
         self.outbox = OutboxWriter(self.now_us)
+        self.appended: list[tuple[Table, dict[str, Any]]] = []
+
+    def append(self, table: Table, rows: Iterable[dict[str, Any]]) -> None:
+        """New rows of a table that no work reads, all with the same columns."""
+        self.appended += ((table, row) for row in rows)
 
     def execute(
         self, statement: Executable, parameters: Mapping[str, object] | Sequence[Mapping[str, object]] | None = None
@@ -140,7 +146,7 @@ class Tx:
     @contextlib.contextmanager
     def savepoint(self) -> Iterator[None]:
         """Undoes what the block did, its changes and outbox rows included, when it raises; then raises on."""
-        changes, rows = len(self.changes.rows), len(self.outbox.rows)
+        changes, rows, appended = len(self.changes.rows), len(self.outbox.rows), len(self.appended)
         nested = self.connection.begin_nested()
         try:
             yield
@@ -149,6 +155,7 @@ class Tx:
                 nested.rollback()
             del self.changes.rows[changes:]
             del self.outbox.rows[rows:]
+            del self.appended[appended:]
             raise
         nested.commit()
 
@@ -167,6 +174,14 @@ class _Group:
 
     changes: list[tuple[object, ...]] = field(default_factory=list)
     outbox: list[tuple[object, ...]] = field(default_factory=list)
+    appended: dict[Table, list[dict[str, Any]]] = field(default_factory=dict)
+
+    def add(self, tx: Tx) -> None:
+        """What one of them leaves."""
+        self.changes += tx.changes.rows
+        self.outbox += tx.outbox.rows
+        for table, row in tx.appended:
+            self.appended.setdefault(table, []).append(row)
 
 
 class Store:
@@ -501,8 +516,7 @@ class Store:
                     connection.exec_driver_sql("ROLLBACK TO SAVEPOINT work")
                 continue
             done += 1
-            group.changes += tx.changes.rows
-            group.outbox += tx.outbox.rows
+            group.add(tx)
         if not done:
             transaction.rollback()
             return
@@ -520,9 +534,11 @@ class Store:
             bulk.run(connection, "SAVEPOINT work")
 
     def _finish(self, connection: Connection, group: _Group) -> None:
-        if not group.changes and not group.outbox:
+        if not (group.changes or group.outbox or group.appended):
             return
         with bulk.together(connection):
+            for table, rows in group.appended.items():
+                bulk.insert_many(connection, table, rows)
             if group.outbox:
                 OutboxWriter.flush(connection, group.outbox)
             if group.changes:
@@ -530,7 +546,7 @@ class Store:
                     # Last before the commit: whoever waits for this lock holds rows that its holder will not ask for.
                     bulk.run(connection, f"SELECT pg_advisory_xact_lock({_ADVISORY_LOCK})")
                 ChangeWriter.flush(connection, group.changes)
-            if self.dialect == "postgresql":
+            if self.dialect == "postgresql" and (group.changes or group.outbox):
                 bulk.run(connection, f"NOTIFY {CHANNEL}")
 
     @staticmethod

@@ -11,7 +11,7 @@ from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.casework.v1 import admission_pb2, case_pb2, clock_pb2, inquiry_pb2, message_pb2, task_pb2
-from huiyin_chassis.bulk import fetch, insert_many, together
+from huiyin_chassis.bulk import fetch, together
 from huiyin_chassis.ids import derived_id, uuid7
 from huiyin_chassis.store import Tx
 from sqlalchemy import bindparam, or_, select
@@ -520,8 +520,8 @@ class CaseFiles:
                 self.tasks,
             ):
                 rows.write(connection)
-            insert_many(connection, ENTRIES, self._entries)
-            insert_many(connection, NOTES, self._notes)
+        self.tx.append(ENTRIES, self._entries)
+        self.tx.append(NOTES, self._notes)
         self._entries, self._notes = [], []
         self._send_holds(request_id)
 
