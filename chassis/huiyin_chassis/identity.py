@@ -96,6 +96,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "casework.tasks.write",
         "casework.answers.write",
         "casework.cases.import",
+        "casework.partners.read",
+        "casework.partners.write",
     },
     "officer": _READ
     | {
@@ -129,6 +131,8 @@ ROLES: Final[dict[str, frozenset[str]]] = {
         "analyzer.places.write",
         "analyzer.policies.write",
         "casework.units.write",
+        "casework.partners.read",
+        "casework.partners.write",
         "casework.answers.write",
         "casework.cases.import",
         "casework.policies.write",

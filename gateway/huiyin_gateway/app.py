@@ -285,8 +285,13 @@ def _seconds(headers: Mapping[str, str]) -> float:
 
 
 def _take_headers(transcoder: Transcoder, request: Any, exchange: Exchange) -> None:
-    """Idempotency-Key goes into request_id, If-Match into the etag. Raises InvalidArgument where that cannot be."""
+    """Idempotency-Key goes into request_id, If-Match into the etag, and what the contract says into other fields.
+
+    Raises InvalidArgument where that cannot be.
+    """
     headers = exchange.headers
+    for field, header in transcoder.headers.items():
+        setattr(request, field, headers.get(header, ""))
     if transcoder.request_id and (key := headers.get("idempotency-key", "").strip('" ')):
         if request.request_id not in ("", key):
             raise InvalidArgument("Idempotency-Key", "differs from requestId in the body; send one of them")

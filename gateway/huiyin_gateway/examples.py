@@ -34,6 +34,8 @@ _TEXTS: Final = {
     "receipt": "QMZJ-7K2P-9D4X-HVTA",
     "contact": "微信 lotus-1984",
     "source_id": "board",
+    "partner_id": "hotline",
+    "external_id": "2026-3107",
     "account_id": "li.min",
     "version": "0.1.0",
     "file_name": "路灯.jpg",

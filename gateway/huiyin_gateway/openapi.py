@@ -16,7 +16,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from huiyin.type.v1 import options_pb2
 
 from huiyin_gateway import comments, examples
-from huiyin_gateway.codec import dumps
+from huiyin_gateway.codec import dumps, message_class
 from huiyin_gateway.problems import TITLES
 from huiyin_gateway.routes import HTTP_BODY, Binding, Kind
 from huiyin_gateway.transcoding import Transcoder
@@ -221,6 +221,9 @@ class _Document:
         return identity
 
     def _body(self, binding: Binding, transcoder: Transcoder) -> Json:
+        if held := _held_json(binding):
+            content = {"schema": self._message(held, incoming=True), "example": examples.of(held, incoming=True)}
+            return {"required": True, "content": {"application/json": content}}
         if transcoder.takes_document or binding.kind is Kind.UPLOAD:
             binary = {"schema": {"type": "string", "contentMediaType": "application/octet-stream"}}
             return {"required": True, "content": {"application/octet-stream": binary}}
@@ -240,9 +243,12 @@ class _Document:
         parameters = [self._path_parameter(binding, index) for index in wildcards]
         if binding.body != "*":
             taken = {capture.field.partition(".")[0] for capture in binding.captures} | {binding.body}
+            taken |= set(transcoder.headers)
             for field in descriptor.fields:
                 if field.name not in taken and self._fits_query(field):
-                    parameters.append(self._query_parameter(field))
+                    parameters.append(self._plain_parameter(field, "query", field.json_name))
+        for name, header in transcoder.headers.items():
+            parameters.append(self._plain_parameter(descriptor.fields_by_name[name], "header", header))
         reads = binding.verb == "GET"
         if transcoder.request_id:
             parameters.append(_parameter("IdempotencyKey"))
@@ -263,8 +269,8 @@ class _Document:
         schema: Json = {"type": "string", "minLength": 1, "maxLength": 300, "pattern": "^[^/:]+$"}
         return {"name": name, "in": "path", "required": True, "schema": schema, "example": examples.ID}
 
-    def _query_parameter(self, field: Any) -> Json:
-        found: Json = {"name": field.json_name, "in": "query", "required": _required(field)}
+    def _plain_parameter(self, field: Any, place: str, name: str) -> Json:
+        found: Json = {"name": name, "in": place, "required": _required(field)}
         schema = self._field(field, incoming=True, plain=True)
         description = schema.pop("description", "")
         return found | ({"description": description} if description else {}) | {"schema": schema}
@@ -372,6 +378,13 @@ class _Document:
                 schema = {"anyOf": [schema, number, {"type": "string", "pattern": "^-?[0-9]+$"}]}
             self._schemas[name] = {**schema, "description": f"{text}\n\n{listed}".strip()}
         return _ref(name)
+
+
+def _held_json(binding: Binding) -> Any:
+    """The message whose JSON a body holds that is taken as it was sent; None where the contract names none."""
+    field = binding.method.input_type.fields_by_name.get(binding.body)
+    held = field.GetOptions().Extensions[options_pb2.holds_json_of] if field is not None else ""
+    return message_class(held).DESCRIPTOR if held else None
 
 
 def _path(binding: Binding) -> str:

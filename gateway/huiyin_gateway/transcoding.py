@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote_plus
 
 from google.protobuf.message import Message
+from huiyin.type.v1 import options_pb2
 from huiyin_chassis.errors import InvalidArgument
 
 from huiyin_gateway import codec
@@ -36,6 +37,8 @@ class Transcoder:
         """Where the etag of the request stands: in the request itself (""), in a field of it, or nowhere (None)."""
         self.request_id = "request_id" in descriptor.fields_by_name
         """The request has an id by which a repetition of it is known."""
+        self.headers = _headers_of(descriptor)
+        """The HTTP headers that give fields of the request, by field."""
         self._bound = {capture.field for capture in binding.captures}
         self._parameters: dict[str, tuple[SetText, str]] = {}
         self._write = _writer_of(binding)
@@ -104,11 +107,20 @@ class Transcoder:
             raise InvalidArgument(name[:_ECHO], "is given by the path; leave it out of the query", "QUERY_INVALID")
         if self._body and names[0] == self._body:
             raise InvalidArgument(name[:_ECHO], "is not taken from the URL here; send it in the body", "QUERY_INVALID")
+        if path in self.headers:
+            why = f"is given by the header {self.headers[path]}; leave it out of the query"
+            raise InvalidArgument(name[:_ECHO], why, "QUERY_INVALID")
         once = "" if field.is_repeated else path
         if field.containing_oneof is not None and len(field.containing_oneof.fields) > 1:
             once = ".".join([*names[:-1], field.containing_oneof.full_name])
         found = self._parameters[name] = (set_field, once)
         return found
+
+
+def _headers_of(descriptor: Any) -> dict[str, str]:
+    """The HTTP headers that a contract reads text fields of a request from, by field."""
+    named = ((field.name, field.GetOptions().Extensions[options_pb2.header]) for field in descriptor.fields)
+    return {field: header for field, header in named if header}
 
 
 def _plain(text: str) -> str:

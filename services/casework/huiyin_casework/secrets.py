@@ -1,4 +1,7 @@
-"""The two keys of casework: one makes receipts, the other encrypts contacts. Files of mode 0600, made when missing."""
+"""The two keys of casework: one makes receipts, the other encrypts contacts and the secrets of partners.
+
+Files of mode 0600, made when missing.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ _CONFIRM_WITHIN = timedelta(hours=1)
 
 
 class Secrets:
-    """Receipts and contacts by the keys in a folder."""
+    """Receipts, and what is kept sealed, by the keys in a folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -41,12 +44,12 @@ class Secrets:
             return "is for another text; read back what is to be stored, and prepare it anew"
         return "is too old; read the text back and prepare it anew" if now.timestamp() > until else ""
 
-    def seal(self, contact: str) -> bytes:
-        """A contact, encrypted."""
-        return self._contacts.encrypt(contact.encode())
+    def seal(self, text: str) -> bytes:
+        """A contact or a partner's secret, encrypted."""
+        return self._contacts.encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str | None:
-        """A contact that was sealed; None where it was sealed by a key that is not here."""
+        """What was sealed; None where it was sealed by a key that is not here."""
         try:
             return self._contacts.decrypt(sealed).decode()
         except InvalidToken:

@@ -560,6 +560,22 @@ UNITS = Table(
     _text("absences"),
 )
 
+PARTNERS = Table(
+    "partners",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    _text("display_name"),
+    Column("disabled", Boolean, nullable=False),
+    # What messages are signed with, sealed.
+    Column("secret", LargeBinary, nullable=False),
+    # JSON list of [sealed, until]: those before it that are still accepted, the newest first.
+    _text("old_secrets"),
+    _time("rotate_time"),
+    _time("create_time"),
+    _time("update_time"),
+    Column("revision", BigInteger, nullable=False),
+)
+
 MEMBERS = Table(
     "members",
     METADATA,

@@ -475,6 +475,19 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "version"),
     )
     op.create_table(
+        "partners",
+        sa.Column("id", sa.Text(), nullable=False),
+        sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("disabled", sa.Boolean(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("old_secrets", sa.Text(), nullable=False),
+        sa.Column("rotate_time", sa.BigInteger(), nullable=False),
+        sa.Column("create_time", sa.BigInteger(), nullable=False),
+        sa.Column("update_time", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("id"),
+    )
+    op.create_table(
         "publications",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("case_id", sa.Text(), nullable=False),

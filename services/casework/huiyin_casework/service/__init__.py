@@ -22,6 +22,7 @@ from huiyin_casework.service.inquiries import InquiryMethods
 from huiyin_casework.service.messages import MessageMethods
 from huiyin_casework.service.moving import MovingMethods
 from huiyin_casework.service.orders import OrderMethods
+from huiyin_casework.service.partners import PartnerMethods
 from huiyin_casework.service.policies import PolicyMethods
 from huiyin_casework.service.publications import PublicationMethods
 from huiyin_casework.service.replies import ReplyMethods
@@ -49,6 +50,7 @@ class CaseworkServicer(
     MovingMethods,
     PublicationMethods,
     TaskMethods,
+    PartnerMethods,
     UnitMethods,
     PolicyMethods,
     casework_service_pb2_grpc.CaseworkServiceServicer,

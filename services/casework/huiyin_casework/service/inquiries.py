@@ -58,7 +58,9 @@ _INQUIRY_ORDERS: dict[str, ColumnElement[Any]] = {
     "receive_time": INQUIRIES.c.receive_time,
     "deadline": INQUIRIES.c.deadline,
 }
-_NOT_SUBMITTED = frozenset({inquiry_pb2.Inquiry.CHANNEL_BOARD, inquiry_pb2.Inquiry.CHANNEL_MOVED_IN})
+_NOT_SUBMITTED = frozenset(
+    {inquiry_pb2.Inquiry.CHANNEL_BOARD, inquiry_pb2.Inquiry.CHANNEL_MOVED_IN, inquiry_pb2.Inquiry.CHANNEL_PARTNER}
+)
 _TAKEN_DOWN = frozenset({inquiry_pb2.Inquiry.CHANNEL_TELEPHONE, inquiry_pb2.Inquiry.CHANNEL_COUNTER})
 
 
@@ -77,13 +79,16 @@ class InquiryMethods:
         principal = current_principal()
         channel = request.channel or inquiry_pb2.Inquiry.CHANNEL_ONLINE
         if channel in _NOT_SUBMITTED:
-            why = "boards are imported by the collector, running cases by ImportCases; use ONLINE, TELEPHONE or COUNTER"
+            why = (
+                "boards are imported by the collector, running cases by ImportCases, and partners sign what they "
+                "pass on; use ONLINE, TELEPHONE or COUNTER"
+            )
             raise InvalidArgument("channel", why)
         if channel in _TAKEN_DOWN:
             _check_taker(principal)
         if not request.text.strip():
             raise InvalidArgument("text", "is empty; say what is asked", "REQUIRED")
-        location = _checked_location(request) if request.HasField("location") else None
+        location = checked_location(request.location) if request.HasField("location") else None
         key = f"{principal.subject}/{request.request_id}"
         inquiry_id = derived_id("submitted", key) if request.request_id else uuid7()
         # What is remembered for a repetition holds no secret: masked texts, no contact, and no receipt, which is made
@@ -149,32 +154,20 @@ class InquiryMethods:
                 why = "was used before for another request; take a new UUID for each request that is not repeated"
                 raise InvalidArgument("request_id", why, "REQUEST_ID_REUSED")
             return self._submitted(known)
-        row = files.inquiries.add(
-            new_inquiry(
-                inquiry_id,
-                subject=subject,
-                text=text,
-                channel=masked.channel,
-                received=tx.now_us,
-                source=f"sources/{INBOX}",
-                external_id=inquiry_id,
-                return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
-                receipt_hash=receipts.token_hash(self._secrets.receipt(inquiry_id)),
-                public_consent=masked.public_consent,
-                taken_by=taker,
-                has_contact=bool(contact.strip()),
-                latitude=masked.location.latitude if masked.HasField("location") else None,
-                longitude=masked.location.longitude if masked.HasField("location") else None,
-            )
+        row = take_in(
+            files,
+            self._secrets,
+            inquiry_id,
+            contact,
+            masked.location if masked.HasField("location") else None,
+            subject=subject,
+            text=text,
+            channel=masked.channel,
+            source=f"sources/{INBOX}",
+            external_id=inquiry_id,
+            public_consent=masked.public_consent,
+            taken_by=taker,
         )
-        files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
-        files.tell_inquiry(row, "inquiry.received")
-        files.write()
-        if contact.strip():
-            tx.execute(insert(CONTACTS), {"inquiry_id": inquiry_id, "sealed": self._secrets.seal(contact)})
-        published = micros_to_timestamp(tx.now_us)
-        post = post_pb2.Post(external_id=inquiry_id, subject=subject, text=text, publish_time=published)
-        tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
         return self._submitted(row)
 
     def _submitted(self, row: Fields) -> inquiry_pb2.SubmitInquiryResponse:
@@ -351,9 +344,48 @@ class InquiryMethods:
         return await self._store.read(read)
 
 
-def _checked_location(request: inquiry_pb2.SubmitInquiryRequest) -> latlng_pb2.LatLng:
+def take_in(
+    files: CaseFiles,
+    secrets: Secrets,
+    inquiry_id: str,
+    contact: str,
+    location: latlng_pb2.LatLng | None,
+    **fields: Any,
+) -> Fields:
+    """Stores an inquiry whose author gets a receipt: its clock, its contact, and what passes it on to the collector.
+
+    The last thing that a work does; `fields` are those of `new_inquiry`, its texts masked.
+    """
+    tx = files.tx
+    row = files.inquiries.add(
+        new_inquiry(
+            inquiry_id,
+            received=tx.now_us,
+            return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
+            receipt_hash=receipts.token_hash(secrets.receipt(inquiry_id)),
+            has_contact=bool(contact.strip()),
+            latitude=location.latitude if location is not None else None,
+            longitude=location.longitude if location is not None else None,
+            **fields,
+        )
+    )
+    files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])
+    files.tell_inquiry(row, "inquiry.received")
+    files.write()
+    if contact.strip():
+        tx.execute(insert(CONTACTS), {"inquiry_id": inquiry_id, "sealed": secrets.seal(contact)})
+    post = post_pb2.Post(
+        external_id=inquiry_id,
+        subject=row["subject"],
+        text=row["text"],
+        publish_time=micros_to_timestamp(row["publish_time"]),
+    )
+    tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
+    return row
+
+
+def checked_location(given: latlng_pb2.LatLng) -> latlng_pb2.LatLng:
     """A point on the map to a metre. Raises InvalidArgument."""
-    given = request.location
     if found := locations.fault(given.latitude, given.longitude):
         raise InvalidArgument(f"location.{found[0]}", found[1], "OUT_OF_RANGE")
     return latlng_pb2.LatLng(latitude=locations.rounded(given.latitude), longitude=locations.rounded(given.longitude))

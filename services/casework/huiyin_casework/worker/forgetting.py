@@ -1,4 +1,4 @@
-"""Forgetting in time: contacts of sealed cases and withdrawn inquiries, purged texts, old changes and request ids."""
+"""Forgetting in time: contacts, purged texts, secrets that were replaced, old changes and request ids."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from huiyin_chassis.feed import Feed
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, delete, select
 
+from huiyin_casework import partners
 from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
@@ -70,9 +71,10 @@ class Forgetting:
             await self._store.write(self._destroy_withdrawn)
             self._unclean = True
         answers = await self._store.write(self._destroy_answers)
+        secrets = await self._store.write(partners.forget_secrets)
         changes = await self._feed.expire(clock.now() - self._feed_days)
         await self._store.sweep()
-        if self._unclean or answers or changes or self._following.destroyed_texts:
+        if self._unclean or answers or secrets or changes or self._following.destroyed_texts:
             self._following.destroyed_texts = False
             self._unclean = True
             await self._store.destroy_bytes()
