@@ -92,7 +92,9 @@ class FailedRow:
     error: str
 
 
-Handler = Callable[[Sequence[OutboxRow]], Awaitable[None]]
+Handler = Callable[[Sequence[OutboxRow]], Awaitable[Mapping[int, DomainError] | None]]
+"""Sends rows. It raises the error of them all, or returns those of single rows, by id, where the others were delivered.
+"""
 
 _COLUMNS: Final = (
     OUTBOX.c.id,
@@ -127,9 +129,9 @@ _SOONEST: Final = select(func.min(OUTBOX.c.next_time)).where(_OF_METHOD)
 class Dispatcher:
     """Sends the outbox of a store; one process a store at a time.
 
-    `handlers`: for each method a coroutine function that sends up to `batch_size` rows and returns when all are
-    delivered. `give_up_after`: a row older than that becomes FAILED; it must stay below the time for which receivers
-    remember request ids (7 days).
+    `handlers`: for each method a coroutine function that sends up to `batch_size` rows and returns when it is done.
+    `give_up_after`: a row older than that becomes FAILED; it must stay below the time for which receivers remember
+    request ids (7 days).
     """
 
     def __init__(
@@ -215,27 +217,33 @@ class Dispatcher:
         return [], 60.0 if soonest is None else max(0.0, (soonest - now) / 1e6)
 
     async def _deliver(self, handler: Handler, rows: Sequence[OutboxRow]) -> None:
-        error = await _attempt(handler, rows)
-        if error is None:
-            return await self._delete(rows)
-        if len(rows) == 1 or error.code in _OUTAGE:
-            return await self._postpone(rows, error)
+        outcome = await _attempt(handler, rows)
+        if not isinstance(outcome, DomainError):
+            return await self._settle(rows, outcome)
+        if len(rows) == 1 or outcome.code in _OUTAGE:
+            return await self._postpone(rows, outcome)
         # One of them is at fault, or none knows which: alone, only that one waits or fails.
         held_up: set[str] = set()
         for row in rows:
             if row.key in held_up:
                 continue
-            error = await _attempt(handler, [row])
-            if error is None:
-                await self._delete([row])
+            outcome = await _attempt(handler, [row])
+            if not isinstance(outcome, DomainError):
+                await self._settle([row], outcome)
                 continue
-            await self._postpone([row], error)
-            if row.key and error.transient:
+            await self._postpone([row], outcome)
+            if row.key and outcome.transient:
                 held_up.add(row.key)
         return None
 
-    async def _delete(self, rows: Sequence[OutboxRow]) -> None:
-        await self._store.write(lambda tx: delete_many(tx.connection, OUTBOX.c.id, [row.id for row in rows]))
+    async def _settle(self, rows: Sequence[OutboxRow], failed: Mapping[int, DomainError]) -> None:
+        """Deletes what was delivered, and lets each of the others wait."""
+        delivered = [row.id for row in rows if row.id not in failed]
+        if delivered:
+            await self._store.write(lambda tx: delete_many(tx.connection, OUTBOX.c.id, delivered))
+        for row in rows:
+            if row.id in failed:
+                await self._postpone([row], failed[row.id])
 
     async def _postpone(self, rows: Sequence[OutboxRow], error: DomainError) -> None:
         """Lets rows wait, or gives them up when the error is not one that passes."""
@@ -258,9 +266,10 @@ class Dispatcher:
         await self._store.write(postpone)
 
 
-async def _attempt(handler: Handler, rows: Sequence[OutboxRow]) -> DomainError | None:
+async def _attempt(handler: Handler, rows: Sequence[OutboxRow]) -> DomainError | Mapping[int, DomainError]:
+    """The error of all rows, or those of single ones."""
     try:
-        await handler(rows)
+        return await handler(rows) or {}
     except DomainError as error:
         return error
     except grpc.RpcError as error:
@@ -268,7 +277,6 @@ async def _attempt(handler: Handler, rows: Sequence[OutboxRow]) -> DomainError |
     except Exception as error:
         log.exception("outbox.handler_raised", method=rows[0].method)
         return DomainError("HANDLER_RAISED", f"the handler raised {type(error).__name__}; its log has more")
-    return None
 
 
 def _among(rows: Sequence[OutboxRow]) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
-from huiyin_chassis.errors import FailedPrecondition, InvalidArgument, NotFound, Unavailable
+from huiyin_chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.outbox import Dispatcher, OutboxRow
 from huiyin_chassis.policies import Policies
@@ -96,6 +96,34 @@ def test_the_outbox_sends_in_order_retries_and_shows_what_was_refused(database_u
         await asyncio.gather(running, return_exceptions=True)
         assert sent == [b"1", b"2", b"3"]
         assert [row.row.payload if hasattr(row, "row") else row.payload for row in failed] == [b"bad"]
+
+    run(database_url, body)
+
+
+def test_rows_that_were_delivered_beside_others_that_were_not_are_not_sent_again(database_url: str) -> None:
+    async def body(shop: Shop) -> None:
+        batches: list[list[bytes]] = []
+
+        async def send(rows: Sequence[OutboxRow]) -> dict[int, DomainError]:
+            batches.append([row.payload for row in rows])
+            if len(batches) > 1:
+                return {}
+            errors = {b"later": Unavailable("AWAY", "not now"), b"never": InvalidArgument("", "never")}
+            return {row.id: errors[row.payload] for row in rows if row.payload in errors}
+
+        def leave(tx: Tx) -> None:
+            for payload in (b"first", b"later", b"never", b"last"):
+                tx.outbox.add("Send", payload, payload.decode())
+
+        await shop.write(leave)
+        dispatcher = Dispatcher(shop, {"Send": send})
+        running = asyncio.create_task(dispatcher.run())
+        async with asyncio.timeout(20):
+            await dispatcher.until_idle()
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)
+        assert batches == [[b"first", b"later", b"never", b"last"], [b"later"]]
+        assert [failed.row.payload for failed in await dispatcher.list_failed()] == [b"never"]
 
     run(database_url, body)
 
