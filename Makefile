@@ -47,7 +47,7 @@ fuzz-raw: setup ## malformed requests on raw sockets, REQUESTS=10000; and the en
 	@REQUESTS=$(or $(REQUESTS),10000) $(BIN)/pytest -m fuzz tests/integration/gateway/test_gateway_raw.py
 
 fuzz-http: setup ## requests drawn from the OpenAPI document, MINUTES=20
-	@MINUTES=$(or $(MINUTES),20) $(BIN)/pytest -m fuzz tests/integration/gateway/test_gateway_document.py
+	@MINUTES=$(or $(MINUTES),20) $(BIN)/pytest -m fuzz tests/e2e/test_document.py
 
 bench-pipeline: setup ## the whole path on real texts; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.pipeline

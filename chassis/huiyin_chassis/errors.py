@@ -17,6 +17,9 @@ DOMAIN: Final = "huiyin"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """Metadata key under which gRPC carries a serialized google.rpc.Status (the contract of grpcio-status)."""
 
+_MOST_BYTES: Final = 3000
+"""Of the violations that go with a status; it and its message travel in 8 KiB of metadata."""
+
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _TRANSIENT: Final = frozenset(
     {
@@ -183,14 +186,28 @@ class Unauthenticated(_Reasoned):
 
 def to_status(error: DomainError) -> status_pb2.Status:
     """The google.rpc.Status of an error: ErrorInfo always, BadRequest where fields are at fault."""
-    status = status_pb2.Status(code=error.code.value[0], message=error.message)
-    status.details.add().Pack(error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN, metadata=error.metadata))
+    status = status_pb2.Status(code=error.code.value[0], message=shortened(error.message))
+    info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
+    for key, value in error.metadata.items():
+        info.metadata[key] = shortened(value)
+    status.details.add().Pack(info)
+    bad, size = error_details_pb2.BadRequest(), 0
+    for item in error.violations:
+        violation = error_details_pb2.BadRequest.FieldViolation(
+            field=shortened(item.field, 200), description=shortened(item.description), reason=item.reason
+        )
+        size += violation.ByteSize()
+        if size > _MOST_BYTES and bad.field_violations:
+            break  # gRPC carries a status as metadata, of which no peer takes more than a few kilobytes
+        bad.field_violations.append(violation)
     if error.violations:
-        bad = error_details_pb2.BadRequest()
-        for item in error.violations:
-            bad.field_violations.add(field=item.field, description=item.description, reason=item.reason)
         status.details.add().Pack(bad)
     return status
+
+
+def shortened(text: str, most: int = 500) -> str:
+    """A text that may be told to a caller: metadata of gRPC has room for a few hundred characters of it."""
+    return text if len(text) <= most else f"{text[: most - 1]}…"
 
 
 def from_status(status: status_pb2.Status) -> DomainError:

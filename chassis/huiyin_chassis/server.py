@@ -36,6 +36,7 @@ from huiyin_chassis.errors import (
     Unauthenticated,
     Unavailable,
     internal,
+    shortened,
     to_status,
 )
 from huiyin_chassis.identity import ANONYMOUS, Principal, Verifier, set_current_principal
@@ -380,4 +381,4 @@ async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> Asyn
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: DomainError) -> None:
     context.set_trailing_metadata(((DETAILS_KEY, to_status(error).SerializeToString()),))
-    await context.abort(error.code, error.message)
+    await context.abort(error.code, shortened(error.message))

@@ -208,6 +208,11 @@ class Gateway:
     async def _upload(
         self, binding: Binding, request: Message, exchange: Exchange, signed_in: SignedIn | None
     ) -> Message:
+        # What the service would refuse is refused here: it would end the call while the file is still on its way, and
+        # what it said of it might be lost.
+        if not binding.public:
+            _require(principal_of(signed_in), binding.permission)
+        validate(request)
         most = self._largest_upload
         if int(exchange.headers.get("content-length") or 0) > most:
             raise _too_large(most)

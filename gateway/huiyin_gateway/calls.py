@@ -12,7 +12,7 @@ import grpc
 import grpc.aio
 from google.protobuf.message import Message
 from huiyin_chassis import client, telemetry
-from huiyin_chassis.errors import DeadlineExceeded, DomainError, Unavailable, from_rpc_error
+from huiyin_chassis.errors import Aborted, DeadlineExceeded, DomainError, Unavailable, from_rpc_error
 
 from huiyin_gateway.connection import Exchange, Gone
 from huiyin_gateway.principals import SignedIn
@@ -22,6 +22,8 @@ AT_ONCE: Final = 256
 """Calls under way at most, of all services together; what comes beyond is refused at once."""
 _OF_ONE: Final = 0.6
 """The share of them that one service may take, so that one that hangs leaves room for the others."""
+_ENDED_EARLY: Final = "Internal error from Core"
+"""What gRPC says where a call ended while a message was being written; the status that it ended with is lost."""
 _FAILURES: Final = 5
 _PAUSE: Final = 1.0
 _LONGEST_PAUSE: Final = 8.0
@@ -160,7 +162,11 @@ class Calls:
                 raise
             reply: Message = await call
         except grpc.RpcError as error:
-            raise _told(binding.part, from_rpc_error(error), client.DEADLINE) from error
+            found = from_rpc_error(error)
+            if found.message == _ENDED_EARLY:
+                why = f"the {binding.part} ended it before the file was whole; see that what the path names exists"
+                raise Aborted("UPLOAD_REFUSED", why, part=binding.part) from error
+            raise _told(binding.part, found, client.DEADLINE) from error
         return reply
 
 

@@ -125,19 +125,20 @@ _PARAMETERS: Final[Json] = {
         "name": "Idempotency-Key",
         "in": "header",
         "description": "A UUID that makes a repetition of this request harmless; the same as `requestId`.",
-        "schema": {"type": "string", "format": "uuid"},
+        "schema": {"type": "string", "maxLength": 64},
+        "example": "8a9a3a52-2f0b-4c5e-9a64-3a1d7c8e1f10",
     },
     "IfMatch": {
         "name": "If-Match",
         "in": "header",
         "description": "The etag as last read. When the resource has another by now: 412.",
-        "schema": {"type": "string", "pattern": r'^("[\x21\x23-\x7e]*"|\*)$'},
+        "schema": {"type": "string"},
     },
     "IfNoneMatch": {
         "name": "If-None-Match",
         "in": "header",
         "description": "The etag that the client has. When it is still the resource's: 304.",
-        "schema": {"type": "string", "pattern": r'^("[\x21\x23-\x7e]*"|\*)$'},
+        "schema": {"type": "string"},
     },
     "LastEventId": {
         "name": "Last-Event-ID",
@@ -232,10 +233,12 @@ class _Document:
         if binding.body == "*":
             schema = self._message(descriptor, incoming=True, without=bound)
             sample = examples.of(descriptor, incoming=True, without=bound)
+            needed = any(_required(each) for each in descriptor.fields if each.name not in bound)
         else:
             field = descriptor.fields_by_name[binding.body]
             schema, sample = self._field(field, incoming=True), examples.of_field(field, incoming=True)
-        return {"required": True, "content": {"application/json": {"schema": schema, "example": sample}}}
+            needed = _required(field)
+        return {"required": needed, "content": {"application/json": {"schema": schema, "example": sample}}}
 
     def _parameters(self, binding: Binding, transcoder: Transcoder) -> list[Json]:
         descriptor: Any = binding.method.input_type

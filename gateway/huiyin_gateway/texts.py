@@ -251,6 +251,7 @@ REASONS: Final[Mapping[str, str]] = {
     "TRAINING_FAILED": "训练失败",
     "UNAVAILABLE": "服务暂不可用，请稍后再试",
     "UNIT_UNKNOWN": "没有这个单位，请查看单位列表",
+    "UPLOAD_REFUSED": "文件未传完就被服务终止；请核对网址所指的对象是否存在",
     "UNKNOWN_VALUE": "没有这个值",
     "WINDOW_TOO_LONG": "时间范围过长",
     "ZONE_UNKNOWN": "不认识这一时区",

@@ -164,13 +164,14 @@ def test_ten_thousand_malformed_requests_make_no_memory_grow_and_no_connection_s
 def test_a_process_with_a_thousand_streams_ends_within_five_seconds(tmp_path: Path) -> None:
     async def body(running: psutil.Process, port: int, behind: Behind) -> None:
         asking = f"GET /v1/changes HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {behind.keys['desk']}\r\n\r\n".encode()
-        streams = []
-        for _ in range(STREAMS):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(asking)
-            streams.append((reader, writer))
-        for reader, _ in streams:
-            await reader.readuntil(b"retry: 1000")
+        streams: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
+        while len(streams) < STREAMS:
+            opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(50)]
+            for _, writer in opened:
+                writer.write(asking)
+            for reader, _ in opened:
+                await reader.readuntil(b"retry: 1000")
+            streams += opened
         running.send_signal(signal.SIGTERM)
         async with asyncio.timeout(5):
             for reader, _ in streams:
