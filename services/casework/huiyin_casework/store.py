@@ -132,6 +132,9 @@ CASES = Table(
         "inquiry_count",
     ),
     Index("cases_by_state", "state", "deadline", "id", "lead_unit"),
+    # Narrow, for counting what a filter keeps: SQLite looks through a page of them in half the time.
+    Index("cases_counted_by_matter", "state", "topic", "place"),
+    Index("cases_counted_by_measure", "state", "grade", "urgent", "drill", "inquiry_count", "create_time"),
     # What one unit has, in the same order. Of a place or a topic with all below it SQLite would sort too many so.
     *(Index(f"cases_by_{name}", name, "deadline", "id") for name in ("lead_unit", "suggested_unit")),
     Index(

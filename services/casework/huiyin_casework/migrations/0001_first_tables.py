@@ -158,6 +158,13 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index("cases_by_event", "cases", ["event_id"], unique=False)
+    op.create_index("cases_counted_by_matter", "cases", ["state", "topic", "place"], unique=False)
+    op.create_index(
+        "cases_counted_by_measure",
+        "cases",
+        ["state", "grade", "urgent", "drill", "inquiry_count", "create_time"],
+        unique=False,
+    )
     op.create_index("cases_by_state", "cases", ["state", "deadline", "id", "lead_unit"], unique=False)
     for name in ("lead_unit", "suggested_unit"):
         op.create_index(f"cases_by_{name}", "cases", [name, "deadline", "id"], unique=False)

@@ -103,7 +103,7 @@ class CaseMethods:
             return case_pb2.ListCasesResponse(
                 cases=(resources.with_steps(resources.case(row), row) for row in map(_fields, found.rows)),
                 next_page_token=found.next_page_token,
-                total_size=total(connection, query),
+                total_size=len(found.rows) if found.is_whole else total(connection, query),
                 cursor=self._feed.head(connection),
             )
 
