@@ -244,22 +244,36 @@ async def _compare(setting: _Setting, path: str) -> dict[str, float]:
 # Streams
 
 
+class _Piece(NamedTuple):
+    """The changes of one piece of the stream: numbers of the first and the last, and when each was made."""
+
+    first: int
+    last: int
+    times: list[float]
+
+
 @lru_cache(256)
-def _changes_in(text: bytes) -> list[tuple[int, float]]:
-    """Number and time of each change in a piece; the same piece goes to many clients."""
-    return [(int(number), int(micros) / 1e6) for number, micros in _EVENT.findall(text)]
+def _piece(text: bytes) -> _Piece | None:
+    """What is in a piece, None for no change; the same piece goes to many clients. Its changes are without a gap."""
+    found = [(int(number), int(micros) / 1e6) for number, micros in _EVENT.findall(text)]
+    if not found:
+        return None
+    numbers = [number for number, _ in found]
+    assert numbers == list(range(numbers[0], numbers[-1] + 1)), "no gap, no repeat"
+    return _Piece(numbers[0], numbers[-1], [made for _, made in found])
 
 
 class _Reader(asyncio.Protocol):
     """A client of the stream. It sees every change once, or says that it did not."""
 
-    def __init__(self, request: bytes, waits: array[float]) -> None:
+    def __init__(self, request: bytes) -> None:
         self._request = request
-        self._waits = waits
         self._left = b""
         self.welcome = asyncio.get_running_loop().create_future()
-        self.first = self.last = self.count = 0
+        self.last = 0
         self.in_order = True
+        self.pieces: list[tuple[float, _Piece]] = []
+        """When each piece came. What that means is counted afterwards: the reader must not be what is measured."""
 
     def connection_made(self, transport: Any) -> None:
         self.transport = transport
@@ -274,29 +288,23 @@ class _Reader(asyncio.Protocol):
         if self._left:
             data = self._left + data
         whole, _, self._left = data.rpartition(b"\n\n")
-        now = time.time()
-        for number, sent in _changes_in(whole):
-            self.first = self.first or number
-            if self.last and number != self.last + 1:
-                self.in_order = False
-            self.last = number
-            self.count += 1
-            self._waits.append(now - sent)
+        piece = _piece(whole)
+        if piece is not None:
+            self.in_order = self.in_order and piece.first == self.last + 1
+            self.last = piece.last
+            self.pieces.append((time.time(), piece))
 
 
 async def _stream(setting: _Setting) -> dict[str, float]:
     loop = asyncio.get_running_loop()
     host, _, port = setting.gateway.removeprefix("http://").partition(":")
     head = f"GET /v1/changes HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {setting.key}\r\n\r\n".encode()
-    process, waits = setting.processes["gateway"], array("d")
+    process = setting.processes["gateway"]
     before = process.memory_full_info().pss
     readers: list[_Reader] = []
     for start in range(0, _CLIENTS, 50):
         made = await asyncio.gather(
-            *(
-                loop.create_connection(partial(_Reader, head, waits), host, int(port))
-                for _ in range(min(50, _CLIENTS - start))
-            )
+            *(loop.create_connection(partial(_Reader, head), host, int(port)) for _ in range(min(50, _CLIENTS - start)))
         )
         readers += [reader for _, reader in made]
     await asyncio.gather(*(reader.welcome for reader in readers))
@@ -313,11 +321,12 @@ async def _stream(setting: _Setting) -> dict[str, float]:
     for reader in readers:
         reader.transport.abort()
     assert all(reader.in_order for reader in readers), "no gap, no repeat"
+    waits = array("d", (came - made for reader in readers for came, piece in reader.pieces for made in piece.times))
     quantiles = statistics.quantiles(waits, n=100)
     return {
         "clients": _CLIENTS,
         "changes": count,
-        "delivered": sum(reader.count for reader in readers) / (count * _CLIENTS),
+        "delivered": len(waits) / (count * _CLIENTS),
         "p50_ms": round(quantiles[49] * 1e3, 1),
         "p99_ms": round(quantiles[98] * 1e3, 1),
         "kb_per_client": round((memory - before) / 1e3 / _CLIENTS, 1),
