@@ -246,12 +246,13 @@ class Gateway:
         position = parse_position(request.cursor) if request.cursor else {}
         as_lines = "application/x-ndjson" in exchange.headers.get("accept", "").lower()
         form = LINES if as_lines else SERVER_SENT_EVENTS
-        stream = await self._hub.subscribe(Selection(principal, request.kinds), position, form)
+        selection = Selection(principal, request.kinds, request.units, request.least_grade)
+        stream = await self._hub.subscribe(selection, position, form)
         exchange.on_lost = lambda: stream.finish("gone")
 
         async def seen_again() -> Selection:
             found = await self._seen_again(stream.selection.principal, exchange.headers)
-            return Selection(found, request.kinds)
+            return Selection(found, request.kinds, request.units, request.least_grade)
 
         try:
             answer.begin(200, form.head)

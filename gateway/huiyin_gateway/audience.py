@@ -25,6 +25,8 @@ class Audience:
     """Ids of the units whose business it is."""
     scope: tuple[str, str] | None = None
     """Place and topic that it lies in."""
+    grade: int = 0
+    """Of the event that it belongs to; 0 where it has none."""
 
     def has(self, principal: Principal) -> bool:
         """Whether the principal belongs to it."""
@@ -39,24 +41,31 @@ class Audience:
 
 
 class Selection:
-    """What of the stream one caller gets: the kinds asked for, of the rows within reach.
+    """What of the stream one caller gets: the kinds, units and grades asked for, of the rows within reach.
 
     Equal selections take the same rows, so that the text for all of their clients is put together once.
     """
 
-    __slots__ = ("_exact", "_key", "_prefixes", "principal")
+    __slots__ = ("_exact", "_grade", "_key", "_prefixes", "_units", "principal")
 
-    def __init__(self, principal: Principal, kinds: Collection[str]) -> None:
+    def __init__(
+        self, principal: Principal, kinds: Collection[str], units: Collection[str] = (), least_grade: int = 0
+    ) -> None:
         self.principal = principal
+        self._units = frozenset(_ids(*units))
+        self._grade = least_grade
         self._exact = frozenset(kind for kind in kinds if not kind.endswith(".*"))
         self._prefixes = tuple(sorted(kind[:-1] for kind in kinds if kind.endswith(".*")))
         reach = () if principal.everywhere else (principal.units, principal.places, principal.topics)
-        self._key = (self._exact, self._prefixes, principal.permissions, principal.everywhere, reach)
+        asked = (self._exact, self._prefixes, self._units, least_grade)
+        self._key = (asked, principal.permissions, principal.everywhere, reach)
 
     def takes(self, kind: str, audience: Audience) -> bool:
         """Whether a change of that kind and audience belongs to it."""
         wanted = not (self._exact or self._prefixes) or kind in self._exact or kind.startswith(self._prefixes)
-        return wanted and audience.has(self.principal)
+        if not wanted or audience.grade < self._grade or (self._units and self._units.isdisjoint(audience.units)):
+            return False
+        return audience.has(self.principal)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Selection) and self._key == other._key
@@ -78,19 +87,19 @@ def withhold(resource: Any) -> None:
 
 
 def _event(event: event_pb2.Event) -> Audience:
-    return Audience("analyzer.events.read", scope=(event.place, event.topic))
+    return Audience("analyzer.events.read", scope=(event.place, event.topic), grade=event.assessment.grade)
 
 
 def _case(case: case_pb2.Case) -> Audience:
-    return Audience("casework.cases.read", units=_ids(case.lead_unit, *case.assisting_units))
+    return Audience("casework.cases.read", units=_ids(case.lead_unit, *case.assisting_units), grade=case.grade)
 
 
 def _clock(clock: clock_pb2.Clock) -> Audience:
-    return Audience("casework.cases.read", units=_ids(clock.unit, clock.supervising_unit))
+    return Audience("casework.cases.read", units=_ids(clock.unit, clock.supervising_unit), grade=clock.grade)
 
 
 def _notification(notification: notification_pb2.Notification) -> Audience:
-    return Audience("notifier.notifications.read", units=_ids(notification.unit))
+    return Audience("notifier.notifications.read", units=_ids(notification.unit), grade=notification.grade)
 
 
 # A resource without units, place and topic of its own is told to those whose reach is everywhere.
