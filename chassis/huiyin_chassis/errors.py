@@ -17,8 +17,9 @@ DOMAIN: Final = "huiyin"
 DETAILS_KEY: Final = "grpc-status-details-bin"
 """Metadata key under which gRPC carries a serialized google.rpc.Status (the contract of grpcio-status)."""
 
-_MOST_BYTES: Final = 3000
-"""Of the violations that go with a status; it and its message travel in 8 KiB of metadata."""
+_LONGEST_TEXT: Final = 1000
+_MOST_BYTES: Final = 5000
+"""Of a status, so that there is room for what else stands in the trailers."""
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _TRANSIENT: Final = frozenset(
@@ -185,29 +186,36 @@ class Unauthenticated(_Reasoned):
 
 
 def to_status(error: DomainError) -> status_pb2.Status:
-    """The google.rpc.Status of an error: ErrorInfo always, BadRequest where fields are at fault."""
+    """The google.rpc.Status of an error: ErrorInfo always, BadRequest where fields are at fault.
+
+    It travels in HTTP/2 trailers, of which a gRPC client takes 8 KiB and no more: long texts are cut, and of many
+    violations those are told that have room.
+    """
     status = status_pb2.Status(code=error.code.value[0], message=shortened(error.message))
     info = error_details_pb2.ErrorInfo(reason=error.reason, domain=DOMAIN)
     for key, value in error.metadata.items():
         info.metadata[key] = shortened(value)
     status.details.add().Pack(info)
-    bad, size = error_details_pb2.BadRequest(), 0
-    for item in error.violations:
-        violation = error_details_pb2.BadRequest.FieldViolation(
-            field=shortened(item.field, 200), description=shortened(item.description), reason=item.reason
-        )
-        size += violation.ByteSize()
-        if size > _MOST_BYTES and bad.field_violations:
-            break  # gRPC carries a status as metadata, of which no peer takes more than a few kilobytes
-        bad.field_violations.append(violation)
     if error.violations:
+        bad, room = error_details_pb2.BadRequest(), _MOST_BYTES - status.ByteSize()
+        for item in error.violations:
+            told = error_details_pb2.BadRequest.FieldViolation(
+                field=shortened(item.field),
+                description=shortened(item.description),
+                reason=item.reason,
+            )
+            room -= told.ByteSize() + 3
+            if room < 0 and bad.field_violations:
+                break
+            bad.field_violations.append(told)
         status.details.add().Pack(bad)
     return status
 
 
-def shortened(text: str, most: int = 500) -> str:
-    """A text that may be told to a caller: metadata of gRPC has room for a few hundred characters of it."""
-    return text if len(text) <= most else f"{text[: most - 1]}…"
+def shortened(text: str, most: int = _LONGEST_TEXT) -> str:
+    """A text of at most so many bytes in UTF-8, with an ellipsis where something is left out."""
+    data = text.encode()
+    return text if len(data) <= most else data[: most - 3].decode(errors="ignore") + "…"
 
 
 def from_status(status: status_pb2.Status) -> DomainError:

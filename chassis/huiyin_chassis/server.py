@@ -49,6 +49,7 @@ MAX_MESSAGE_BYTES: Final = 32 * 1024 * 1024
 LONGEST_CALL: Final = 60.0
 """Seconds that a unary call may take whose caller gave no deadline."""
 _SLOW: Final = 1.0
+_LONGEST_MESSAGE: Final = 600
 _BEARER: Final = "bearer "
 
 Worker = Callable[[], Awaitable[None]]
@@ -381,4 +382,5 @@ async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> Asyn
 
 async def _abort(context: grpc.aio.ServicerContext[Any, Any], error: DomainError) -> None:
     context.set_trailing_metadata(((DETAILS_KEY, to_status(error).SerializeToString()),))
-    await context.abort(error.code, shortened(error.message))
+    # A character may need nine bytes here; the whole sentence stands in the status.
+    await context.abort(error.code, shortened(error.message, _LONGEST_MESSAGE))

@@ -73,17 +73,12 @@ def _all_of(checks: list[_Check]) -> _Check:
 def _field_check(field: FieldDescriptor) -> _Check | None:
     options = field.GetOptions()
     limits = options.Extensions[options_pb2.limits]
-    reference = (
-        options.Extensions[resource_pb2.resource_reference].type
-        if options.HasExtension(resource_pb2.resource_reference)
-        else ""
-    )
     rules = _Rules(
         field.name,
         field_behavior_pb2.REQUIRED in options.Extensions[field_behavior_pb2.field_behavior],
         limits,
         re.compile(limits.pattern) if limits.pattern else None,
-        bool(reference),
+        options.HasExtension(resource_pb2.resource_reference),
     )
     if field.message_type is not None and field.message_type.GetOptions().map_entry:
         return _map_check(field.message_type.fields_by_name["value"], rules)

@@ -132,6 +132,7 @@ class EventMethods:
     ) -> event_pb2.ListMembershipsResponse:
         """Which posts belong to an event, or to all."""
         principal = current_principal()
+        reach = within_reach(principal)
         parent = request.parent.removeprefix("events/")
         query = select(POSTS).where(compile_filter(request.filter, _MEMBERSHIP_FIELDS))
         order = [*parse_order(request.order_by, _MEMBERSHIP_ORDERS, "number")]
@@ -140,7 +141,8 @@ class EventMethods:
         if parent != "-":
             query = query.where(POSTS.c.event_id == parent)
         if not principal.everywhere:
-            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(within_reach(principal))
+            query = query.join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(reach)
+        visible = select(EVENTS.c.id).where(EVENTS.c.id == parent, reach)
 
         def read(connection: Connection) -> event_pb2.ListMembershipsResponse:
             found = page(
@@ -152,7 +154,7 @@ class EventMethods:
                 binding=("memberships", parent, request.filter, scope_of(principal)),
             )
             count = total(connection, query)
-            if not count and parent != "-" and parent not in store.events_by_id(connection, [parent]):
+            if not count and parent != "-" and connection.execute(visible).first() is None:
                 raise NotFound(request.parent)
             return event_pb2.ListMembershipsResponse(
                 memberships=(resources.membership(row, with_text=True) for row in found.rows),

@@ -8,7 +8,7 @@ from typing import Any
 
 from huiyin.analyzer.v1 import policy_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
-from huiyin_chassis.errors import FieldViolation, InvalidArgument
+from huiyin_chassis.errors import FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 
@@ -50,19 +50,19 @@ class PolicyMethods:
         self, request: policy_pb2.ListPolicyVersionsRequest, context: Any
     ) -> policy_pb2.ListPolicyVersionsResponse:
         """Every version, the newest first."""
-        kind = _kind(request.parent, "parent")
+        kind = _kind(request.parent)
         versions = await self._store.read(lambda connection: self._policies.versions(connection, kind))
         return policy_pb2.ListPolicyVersionsResponse(policies=versions)
 
     async def UpdatePolicy(self, request: policy_pb2.UpdatePolicyRequest, context: Any) -> policies_pb2.Policy:
         """A new version, unless the body is the one in force. Events are regraded by it soon after."""
-        kind, policy = _kind(request.policy.name, "policy.name"), request.policy
+        kind, policy = _kind(request.policy.name), request.policy
         subject = current_principal().subject
         return await self._store.write(lambda tx: self._policies.put(tx, kind, policy.body, subject, etag=policy.etag))
 
     async def TestPolicy(self, request: policy_pb2.TestPolicyRequest, context: Any) -> policy_pb2.TestPolicyResponse:
         """What a policy would make of these events; nothing is stored."""
-        kind = _kind(request.name, "name")
+        kind = _kind(request.name)
         _check_figures(request)
         body = request.body
         if not body:
@@ -108,9 +108,7 @@ def _check_figures(request: policy_pb2.TestPolicyRequest) -> None:
         raise InvalidArgument.of(wrong[:100])
 
 
-def _kind(name: str, field: str) -> str:
+def _kind(name: str) -> str:
     if name != "policies/grading":
-        raise InvalidArgument(
-            field, "must be policies/grading, the one policy that the analyzer applies", "NAME_INVALID"
-        )
+        raise NotFound(name, f"{name} is not policies/grading, the one policy that the analyzer applies")
     return "grading"

@@ -7,7 +7,7 @@ import os
 from huiyin.casework.v1 import attachment_pb2
 from huiyin_chassis.errors import FailedPrecondition, NotFound, ResourceExhausted
 from huiyin_chassis.ids import derived_id
-from sqlalchemy import delete
+from sqlalchemy import delete, select
 
 from huiyin_casework import blobs, resources
 from huiyin_casework.casefile import CaseFiles
@@ -85,6 +85,7 @@ class Enclosures(StepWork):
 
     def clear(self, attachment_id: str) -> attachment_pb2.Attachment:
         """Says that a file was looked over and may go out."""
+        self._check_there(attachment_id)
         state = self._advance(Step.CLEAR)
         attachment = self._enclosure(self._reply(), attachment_id)
         if attachment["account"] == self._actor:
@@ -99,6 +100,7 @@ class Enclosures(StepWork):
 
     def take_out(self, attachment_id: str) -> attachment_pb2.TakeOutAttachmentResponse:
         """Destroys a file of the draft."""
+        self._check_there(attachment_id)
         state = self._advance(Step.TAKE_OUT)
         reply = self._reply()
         attachment = self._enclosure(reply, attachment_id)
@@ -108,6 +110,12 @@ class Enclosures(StepWork):
         self._files.record(self._case, "case.attachment_taken_out", self._actor, {"attachment": attachment_id})
         self._done(state, "case.attachment_taken_out")
         return attachment_pb2.TakeOutAttachmentResponse()
+
+    def _check_there(self, attachment_id: str) -> None:
+        """Raises NotFound for what no answer of the case ever had, whatever may be done with the case now."""
+        of_case = (ATTACHMENTS.c.id == attachment_id, ATTACHMENTS.c.case_id == self._case["id"])
+        if self._tx.execute(select(ATTACHMENTS.c.id).where(*of_case)).first() is None:
+            raise NotFound(f"cases/{self._case['id']}/attachments/{attachment_id}")
 
     def _reply(self) -> Fields:
         reply = self._files.replies.find(self._tx.connection, self._case["reply_id"])

@@ -7,7 +7,7 @@ from typing import Any
 
 from huiyin.casework.v1 import policy_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
-from huiyin_chassis.errors import FieldViolation, InvalidArgument
+from huiyin_chassis.errors import FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 
@@ -87,20 +87,20 @@ class PolicyMethods:
         self, request: policy_pb2.ListPolicyVersionsRequest, context: Any
     ) -> policy_pb2.ListPolicyVersionsResponse:
         """Every version, the newest first."""
-        kind = _kind(request.parent, "parent")
+        kind = _kind(request.parent)
         versions = await self._store.read(lambda connection: self._policies.versions(connection, kind))
         return policy_pb2.ListPolicyVersionsResponse(policies=versions)
 
     async def UpdatePolicy(self, request: policy_pb2.UpdatePolicyRequest, context: Any) -> policies_pb2.Policy:
         """A new version, unless the body is the one in force."""
-        kind, policy = _kind(request.policy.name, "policy.name"), request.policy
+        kind, policy = _kind(request.policy.name), request.policy
         subject = current_principal().subject
         return await self._store.write(lambda tx: self._policies.put(tx, kind, policy.body, subject, etag=policy.etag))
 
 
-def _kind(name: str, field: str) -> str:
+def _kind(name: str) -> str:
     kind = name.removeprefix("policies/")
     if kind not in CHECKS:
         known = ", ".join(f"policies/{each}" for each in CHECKS)
-        raise InvalidArgument(field, f"must be one of casework's policies: {known}", "NAME_INVALID")
+        raise NotFound(name, f"{name} is none of casework's policies, which are {known}")
     return kind
