@@ -11,40 +11,13 @@ from pathlib import Path
 
 import pytest
 from google.api import annotations_pb2, resource_pb2
-from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor, MethodDescriptor
-from huiyin.analyzer.v1 import analyzer_service_pb2
-from huiyin.casework.v1 import casework_service_pb2
-from huiyin.collector.v1 import collector_service_pb2
-from huiyin.gateway.v1 import gateway_service_pb2
-from huiyin.notifier.v1 import notifier_service_pb2
+from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
 from huiyin.type.v1 import options_pb2
 from huiyin_chassis import identity
 
+from tests.contract.walking import files, methods
+
 PROTOS = Path(__file__).parents[2] / "protos"
-SERVICES = {
-    "collector": collector_service_pb2.DESCRIPTOR.services_by_name["CollectorService"],
-    "analyzer": analyzer_service_pb2.DESCRIPTOR.services_by_name["AnalyzerService"],
-    "casework": casework_service_pb2.DESCRIPTOR.services_by_name["CaseworkService"],
-    "notifier": notifier_service_pb2.DESCRIPTOR.services_by_name["NotifierService"],
-    "gateway": gateway_service_pb2.DESCRIPTOR.services_by_name["GatewayService"],
-}
-
-
-def methods() -> Iterator[tuple[str, MethodDescriptor]]:
-    for name, service in SERVICES.items():
-        for method in service.methods:
-            yield name, method
-
-
-def files() -> Iterator[FileDescriptor]:
-    seen: set[str] = set()
-    waiting = [service.file for service in SERVICES.values()]
-    while waiting:
-        file = waiting.pop()
-        if file.name.startswith("huiyin/") and file.name not in seen:
-            seen.add(file.name)
-            yield file
-            waiting.extend(file.dependencies)
 
 
 @pytest.fixture(scope="module")
