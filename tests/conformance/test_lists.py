@@ -19,6 +19,15 @@ from tests.contract.walking import limits
 
 LISTS = [key for key, (_, method) in METHODS.items() if "page_token" in method.input_type.fields_by_name]
 ROUNDS = 8
+STEADY = {
+    "analyzer.ListEvents": "create_time",
+    "analyzer.SearchMemberships": "publish_time desc",
+    "casework.ListCases": "create_time",
+    "casework.ListInquiries": "receive_time",
+}
+"""An order that nothing changes, where a list is ordered by something that does (how large an event is, what is due)."""
+RANKINGS = {"analyzer.SearchEvents": "the most relevant first, and what comes in changes what that is"}
+"""Lists whose order moves whatever is asked for, and why."""
 
 
 def asked(world: World, key: str) -> Any:
@@ -28,6 +37,8 @@ def asked(world: World, key: str) -> Any:
         request.parent = "events/-"
     if key.startswith("analyzer.Search"):
         request.filter.query = "路灯"
+    if key in STEADY:
+        request.order_by = STEADY[key]
     return request
 
 
@@ -97,7 +108,7 @@ def test_every_list_pages_without_a_gap_or_a_repeat_while_others_write(world: Wo
         found = dict(zip(LISTS, pool.map(lambda key: paged(world, key, 3), LISTS), strict=True))
     thread.join()
     assert not failures, failures
-    for key in LISTS:
+    for key in sorted(set(LISTS) - RANKINGS.keys()):
         after = set(paged(world, key, 1000))
         assert len(found[key]) == len(set(found[key])), f"{key} repeats"
         gone = {name for name in before[key] if name in after} - set(found[key])
