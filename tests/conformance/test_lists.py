@@ -25,7 +25,7 @@ STEADY = {
     "casework.ListCases": "create_time",
     "casework.ListInquiries": "receive_time",
 }
-"""An order that nothing changes, where a list is ordered by something that does (how large an event is, what is due)."""
+"""An order that nothing changes, where a list is ordered by what does change (how large an event is, what is due)."""
 RANKINGS = {"analyzer.SearchEvents": "the most relevant first, and what comes in changes what that is"}
 """Lists whose order moves whatever is asked for, and why."""
 
