@@ -444,13 +444,13 @@ class Store:
     def _read(self, work: Callable[[Connection], T]) -> T:
         try:
             try:
-                with self._read_engine.connect() as connection:
+                with self._read_engine.begin() as connection:
                     return work(connection)
             except DBAPIError as error:
                 if not error.connection_invalidated:
                     raise
             # The connection had died while it lay in the pool; reading twice does no harm.
-            with self._read_engine.connect() as connection:
+            with self._read_engine.begin() as connection:
                 return work(connection)
         except DBAPIError as error:
             raise unavailable(error) or error from error

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from google.protobuf.wrappers_pb2 import StringValue
+from huiyin_chassis.bulk import fetch
 from huiyin_chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound, Unavailable
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.outbox import Dispatcher, OutboxRow
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import SchemaMismatch, Tx
-from sqlalchemy import text
+from sqlalchemy import Connection, select, text
 
-from tests.integration.chassis_data.shop import Shop, make, set_price
+from tests.integration.chassis_data.shop import ITEMS, Shop, make, set_price
 
 
 def run(url: str, test: Callable[[Shop], Awaitable[None]]) -> None:
@@ -40,6 +42,50 @@ def test_a_work_that_fails_is_undone_alone(database_url: str) -> None:
         found = await asyncio.gather(*works[:10], shop.write(broken), *works[10:], return_exceptions=True)
         assert [type(each) for each in found if each is not None] == [FailedPrecondition]
         assert len(await shop.prices()) == 20 and len(await shop.told()) == 20
+
+    run(database_url, body)
+
+
+def test_what_a_work_appends_is_undone_with_it(database_url: str) -> None:
+    async def body(shop: Shop) -> None:
+        def row(name: str) -> dict[str, object]:
+            return {"name": name, "price": 1, "revision": 1}
+
+        def appending(tx: Tx) -> None:
+            tx.append(ITEMS, [row("kept")])
+            with pytest.raises(FailedPrecondition), tx.savepoint():
+                tx.append(ITEMS, [row("undone")])
+                raise FailedPrecondition("NO", "no")
+
+        def broken(tx: Tx) -> None:
+            tx.append(ITEMS, [row("broken")])
+            raise FailedPrecondition("NO", "no")
+
+        await asyncio.gather(shop.write(appending), shop.write(broken), return_exceptions=True)
+        assert await shop.prices() == {"kept": (1, 1)}
+
+    run(database_url, body)
+
+
+def test_a_read_sees_one_snapshot_also_past_sqlalchemy(database_url: str) -> None:
+    every_price = select(ITEMS.c.price)
+
+    async def body(shop: Shop) -> None:
+        await shop.price("a", 1)
+        read, written = threading.Event(), threading.Event()
+
+        def twice(connection: Connection) -> list[list[tuple[object, ...]]]:
+            first = fetch(connection, every_price)
+            read.set()
+            assert written.wait(20)
+            return [first, fetch(connection, every_price)]
+
+        reading = asyncio.create_task(shop.read(twice))
+        assert await asyncio.to_thread(read.wait, 20)
+        await shop.price("a", 2)
+        written.set()
+        assert await reading == [[(1,)], [(1,)]]
+        assert await shop.read(lambda connection: fetch(connection, every_price)) == [(2,)]
 
     run(database_url, body)
 
