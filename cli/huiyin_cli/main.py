@@ -21,6 +21,7 @@ from huiyin_cli.commands import (
     partners,
     posts,
     replies,
+    sources,
     system,
     topics,
 )
@@ -56,6 +57,7 @@ app.add_typer(filters.app, name="filters")
 app.add_typer(inquiries.app, name="inquiries")
 app.add_typer(attachments.app, name="attachments")
 app.add_typer(partners.app, name="partners")
+app.add_typer(sources.app, name="sources")
 app.add_typer(notifications.app, name="notifications")
 app.add_typer(grading.app, name="policy")
 app.add_typer(topics.models_app, name="models")

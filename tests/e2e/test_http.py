@@ -323,3 +323,25 @@ def test_a_model_is_trained_put_in_force_and_corrected_from_the_command_line(sys
         system.huiyin("topics", "correct", member["name"], "--topic", "出行", "--reason", "读过了")
         corrected = http.get("/v1/" + member["name"]).json()["membership"]
     assert (corrected["topic"], corrected["topicCorrected"]) == ("topics/出行", True)
+
+
+def test_feeds_are_added_watched_and_exchanged_from_the_command_line(system: System, tmp_path: Path) -> None:
+    # This machine's own addresses are refused, so each visit ends at once, with a reason.
+    opml = tmp_path / "feeds.opml"
+    opml.write_text('<opml><body><outline text="集市" xmlUrl="http://127.0.0.1:2/b"/></body></opml>', "utf-8")
+    trial = system.start_huiyin("sources", "try", "http://127.0.0.1:1/feed")
+    assert "ADDRESS_REFUSED" in trial.communicate(timeout=60)[0]
+    assert trial.returncode == 1
+    added = system.huiyin("sources", "add", "square", "http://127.0.0.1:1/feed", "--name", "广场", "--area", "青石镇")
+    assert added == "sources/square http://127.0.0.1:1/feed\n"
+    assert "1 added, 0 were there already" in system.huiyin("sources", "import-opml", str(opml))
+    assert "0 added, 1 were there already" in system.huiyin("sources", "import-opml", str(opml))
+    assert "广场 http://127.0.0.1:1/feed" in system.huiyin("sources", "list")
+    deadline = time.monotonic() + 30
+    while "ADDRESS_REFUSED" not in (shown := system.huiyin("sources", "health", "square")):
+        assert time.monotonic() < deadline, shown
+    assert "ADDRESS_REFUSED" in system.huiyin("sources", "health", "--failing")
+    assert system.huiyin("sources", "run", "square") == "sources/square active\n"
+    assert system.huiyin("sources", "pause", "square") == "sources/square paused\n"
+    assert system.huiyin("sources", "resume", "square") == "sources/square active\n"
+    assert 'xmlUrl="http://127.0.0.1:2/b"' in system.huiyin("sources", "export-opml")

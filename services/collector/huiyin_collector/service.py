@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from google.longrunning import operations_pb2
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock
-from huiyin_chassis.errors import FieldViolation, InvalidArgument, PermissionDenied
+from huiyin_chassis.errors import AlreadyExists, FieldViolation, InvalidArgument, PermissionDenied
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.field_masks import masked_fields
 from huiyin_chassis.files import Format, UnreadableFile, receive
@@ -23,13 +26,19 @@ from huiyin_chassis.paging import Page, page, total
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, select
 
+from huiyin_collector.fetching import Fetcher
 from huiyin_collector.imports import Import, Importer
 from huiyin_collector.intake import Intake
+from huiyin_collector.looking import Look, Looker
+from huiyin_collector.model.faults import Fault, NotAFeed
+from huiyin_collector.model.links import address_fault
+from huiyin_collector.model.opml import Outline, read_opml, source_id_of, write_opml
 from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault, identifier, time_fault, uri_fault
 from huiyin_collector.model.times import load_zone
-from huiyin_collector.store import POSTS, SOURCES, CollectorStore, post_of, source_of
+from huiyin_collector.store import FEED, SOURCES_SHOWN, CollectorStore, post_of, source_of, visits
+from huiyin_collector.store.tables import POSTS, SOURCES, VISITS
 
-_UPDATABLE: Final = ("display_name", "expects_answer", "area")
+_UPDATABLE: Final = ("display_name", "expects_answer", "area", "uri")
 _FILTERS: Final = {
     "source": name_field(POSTS.c.source, "sources"),
     "external_id": text_field(POSTS.c.external_id),
@@ -46,7 +55,23 @@ _FORMATS: Final = {
     post_pb2.ImportPostsRequest.FORMAT_JSONL: Format.JSONL,
 }
 
+_OUTLINES_AT_ONCE: Final = 200
+_CREATED_SHOWN: Final = 1000
+_REFUSED_SHOWN: Final = 100
+_URI_SHOWN: Final = 200
+_ITEMS_SHOWN: Final = 20
+_TEXT_SHOWN: Final = 500
+
 _Context = Any  # grpc.aio.ServicerContext is generic in what no method here looks at
+
+
+@dataclass(frozen=True, slots=True)
+class Visiting:
+    """What serves to look at feeds; `wake` tells the worker that one is due."""
+
+    fetcher: Fetcher
+    looker: Looker
+    wake: Callable[[], None]
 
 
 class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
@@ -59,6 +84,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         operations: Operations,
         intake: Intake,
         importer: Importer,
+        visiting: Visiting,
         import_bytes: int,
     ) -> None:
         self._store = store
@@ -66,16 +92,23 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self._operations = operations
         self._intake = intake
         self._importer = importer
+        self._visiting = visiting
         self._import_bytes = import_bytes
 
     async def CreateSource(self, request: source_pb2.CreateSourceRequest, context: _Context) -> source_pb2.Source:
+        is_feed = request.source.kind == FEED
+        if is_feed or request.source.uri:
+            _check_address(request.source.uri, is_feed=is_feed)
+
         def work(tx: Tx) -> source_pb2.Source:
             return self._store.create_source(tx, request.source_id, request.source)
 
         subject = current_principal().subject
-        return await self._store.write_once(
+        created = await self._store.write_once(
             request.request_id, "CreateSource", request, work, source_pb2.Source, subject=subject
         )
+        self._visiting.wake()
+        return created
 
     async def GetSource(self, request: source_pb2.GetSourceRequest, context: _Context) -> source_pb2.Source:
         source_id = _id_of(request.name, "sources", "name")
@@ -86,7 +119,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
     ) -> source_pb2.ListSourcesResponse:
         def work(connection: Connection) -> Page:
             order = [(SOURCES.c.id, False)]
-            return page(connection, select(SOURCES), order, page_size=request.page_size, page_token=request.page_token)
+            return page(connection, SOURCES_SHOWN, order, page_size=request.page_size, page_token=request.page_token)
 
         found = await self._store.read(work)
         return source_pb2.ListSourcesResponse(
@@ -98,7 +131,125 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         values = {name: getattr(request.source, name) for name in masked_fields(request.update_mask, _UPDATABLE)}
         if values.get("display_name") == "":
             values["display_name"] = source_id
-        return await self._store.write(lambda tx: self._store.update_source(tx, source_id, values, request.source.etag))
+
+        def work(tx: Tx) -> source_pb2.Source:
+            if "uri" in values:
+                # No mask means every field, also from those who know of none of an address.
+                kind = self._store.source(tx.connection, source_id).kind
+                if kind == FEED or values["uri"]:
+                    _check_address(str(values["uri"]), is_feed=kind == FEED)
+                else:
+                    del values["uri"]
+            return self._store.update_source(tx, source_id, values, request.source.etag)
+
+        updated = await self._store.write(work)
+        self._visiting.wake()
+        return updated
+
+    async def PauseSource(self, request: source_pb2.PauseSourceRequest, context: _Context) -> source_pb2.Source:
+        source_id = _id_of(request.name, "sources", "name")
+        return await self._store.write(lambda tx: visits.set_state(tx, self._store, source_id, visits.PAUSED))
+
+    async def ResumeSource(self, request: source_pb2.ResumeSourceRequest, context: _Context) -> source_pb2.Source:
+        source_id = _id_of(request.name, "sources", "name")
+        resumed = await self._store.write(lambda tx: visits.set_state(tx, self._store, source_id, visits.ACTIVE))
+        self._visiting.wake()
+        return resumed
+
+    async def RunSource(self, request: source_pb2.RunSourceRequest, context: _Context) -> source_pb2.SourceHealth:
+        source_id = _id_of(request.name, "sources", "name")
+        health = await self._store.write(lambda tx: visits.run_now(tx, self._store, source_id))
+        self._visiting.wake()
+        return health
+
+    async def TrySource(self, request: source_pb2.TrySourceRequest, context: _Context) -> source_pb2.TrySourceResponse:
+        response = source_pb2.TrySourceResponse(uri=request.uri)
+        try:
+            robots = await self._visiting.fetcher.robots(request.uri)
+            response.crawl_delay_seconds = robots.crawl_delay
+            allowed = robots.allows(request.uri)
+            response.robots = response.ROBOTS_ALLOWED if allowed else response.ROBOTS_DISALLOWED
+            look = await self._visiting.looker.look("", request.uri)
+        except NotAFeed as fault:
+            response.feeds.extend(fault.feeds)
+            response.error_reason, response.error_message = fault.reason, fault.message
+        except Fault as fault:
+            response.error_reason, response.error_message = fault.reason, fault.message
+        else:
+            _show(response, look)
+        return response
+
+    async def GetSourceHealth(
+        self, request: source_pb2.GetSourceHealthRequest, context: _Context
+    ) -> source_pb2.SourceHealth:
+        name, _, rest = request.name.rpartition("/")
+        if rest != "health":
+            raise InvalidArgument("name", "must be a name such as sources/ID/health", "NAME_INVALID")
+        source_id = _id_of(name, "sources", "name")
+        return await self._store.read(lambda connection: visits.health(connection, source_id))
+
+    async def ListSourceHealth(
+        self, request: source_pb2.ListSourceHealthRequest, context: _Context
+    ) -> source_pb2.ListSourceHealthResponse:
+        query = visits.failing() if request.failing else visits.everything()
+
+        def work(connection: Connection) -> Page:
+            return page(
+                connection,
+                query,
+                [(VISITS.c.source, False)],
+                page_size=request.page_size,
+                page_token=request.page_token,
+                binding=request.failing,
+            )
+
+        found = await self._store.read(work)
+        return source_pb2.ListSourceHealthResponse(
+            healths=[visits.health_of(row) for row in found.rows], next_page_token=found.next_page_token
+        )
+
+    async def ImportOpml(
+        self, request: source_pb2.ImportOpmlRequest, context: _Context
+    ) -> source_pb2.ImportOpmlResponse:
+        try:
+            outlines = await asyncio.to_thread(read_opml, request.opml)
+        except Fault as fault:
+            raise InvalidArgument("opml", fault.message, fault.reason) from None
+        response = source_pb2.ImportOpmlResponse()
+        for start in range(0, len(outlines), _OUTLINES_AT_ONCE):
+            some = outlines[start : start + _OUTLINES_AT_ONCE]
+            names = await self._store.write(partial(self._add_outlines, outlines=some, request=request))
+            response.created += len(names)
+            response.sources.extend(names[: _CREATED_SHOWN - len(response.sources)])
+            refused = [outline.uri[:_URI_SHOWN] for outline in some if address_fault(outline.uri)]
+            response.known += len(some) - len(names) - len(refused)
+            response.refused.extend(refused[: _REFUSED_SHOWN - len(response.refused)])
+        self._visiting.wake()
+        return response
+
+    def _add_outlines(self, tx: Tx, outlines: Sequence[Outline], request: source_pb2.ImportOpmlRequest) -> list[str]:
+        """Creates what can be and is not there; the names of what was created."""
+        names: list[str] = []
+        for outline in outlines:
+            if address_fault(outline.uri):
+                continue
+            source = source_pb2.Source(
+                display_name=outline.title,
+                kind=FEED,
+                expects_answer=request.expects_answer,
+                area=request.area or outline.area,
+                uri=outline.uri,
+            )
+            with contextlib.suppress(AlreadyExists), tx.savepoint():
+                names.append(self._store.create_source(tx, source_id_of(outline.uri), source).name)
+        return names
+
+    async def ExportOpml(
+        self, request: source_pb2.ExportOpmlRequest, context: _Context
+    ) -> source_pb2.ExportOpmlResponse:
+        rows = await self._store.read(lambda connection: connection.execute(visits.feeds()).all())
+        outlines = [Outline(row.uri, row.display_name, row.area) for row in rows]
+        return source_pb2.ExportOpmlResponse(opml=write_opml(outlines))
 
     async def GetPost(self, request: post_pb2.GetPostRequest, context: _Context) -> post_pb2.Post:
         _require_everywhere()
@@ -210,6 +361,29 @@ def _id_of(name: str, collection: str, field: str) -> str:
     if prefix != collection or not bare or "/" in bare:
         raise InvalidArgument(field, f"must be a name such as {collection}/ID", "NAME_INVALID")
     return bare
+
+
+def _check_address(uri: str, *, is_feed: bool) -> None:
+    """Raises InvalidArgument."""
+    if not is_feed:
+        raise InvalidArgument("source.uri", "only sources of KIND_FEED have an address; leave it empty", "URI_UNUSED")
+    fault = address_fault(uri)
+    if fault:
+        raise InvalidArgument("source.uri", fault, "URI_INVALID")
+
+
+def _show(response: source_pb2.TrySourceResponse, look: Look) -> None:
+    feed = look.feed
+    assert feed is not None, "nothing was known of it, so it cannot be unmodified"
+    response.uri, response.format, response.title = look.answer.url, feed.format, feed.title
+    response.items_total, response.items_passed_over = len(look.items), feed.passed_over
+    for item in look.items[:_ITEMS_SHOWN]:
+        post = item.post
+        shown = response.items.add(
+            external_id=post.external_id, subject=post.subject, text=post.text[:_TEXT_SHOWN], uri=post.uri
+        )
+        if item.dated:
+            shown.publish_time.CopyFrom(clock.to_timestamp(post.publish_time))
 
 
 def _require_everywhere() -> None:

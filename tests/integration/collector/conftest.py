@@ -42,6 +42,10 @@ class Collector:
         """What goes with a call of somebody."""
         return {"metadata": client.metadata(self.people.sign(principal)), "timeout": client.DEADLINE}
 
+    def by_analyzer(self) -> dict[str, Any]:
+        """What goes with a call of the analyzer."""
+        return {"metadata": client.metadata(self.analyzer.own_token()), "timeout": client.DEADLINE}
+
     async def create(self, source_id: str, kind: Source.Kind.ValueType = Source.KIND_FILE) -> Source:
         """Creates a source that expects answers."""
         source = Source(kind=kind, expects_answer=True)
@@ -101,6 +105,35 @@ class Collector:
         call.cancel()
         return found
 
+    async def add(self, source_id: str, uri: str, **fields: Any) -> Source:
+        """Creates a source of a feed, which is visited at once."""
+        source = Source(kind=Source.KIND_FEED, uri=uri, **fields)
+        request = source_pb2.CreateSourceRequest(source_id=source_id, source=source)
+        created: Source = await self.stub.CreateSource(request, **self.by())
+        return created
+
+    async def health(self, source_id: str) -> source_pb2.SourceHealth:
+        """How a source does."""
+        request = source_pb2.GetSourceHealthRequest(name=f"sources/{source_id}/health")
+        found: source_pb2.SourceHealth = await self.stub.GetSourceHealth(request, **self.by())
+        return found
+
+    async def visited(self, source_id: str, before: source_pb2.SourceHealth | None = None) -> source_pb2.SourceHealth:
+        """How a source does once it was visited after that."""
+        async with asyncio.timeout(30):
+            while True:
+                now = await self.health(source_id)
+                if now.HasField("last_visit_time") and (
+                    before is None or now.last_visit_time != before.last_visit_time
+                ):
+                    return now
+                await asyncio.sleep(0.01)
+
+    async def visit(self, source_id: str) -> source_pb2.SourceHealth:
+        """Visits a source that was visited before, now; how it does then."""
+        request = source_pb2.RunSourceRequest(name=f"sources/{source_id}")
+        return await self.visited(source_id, await self.stub.RunSource(request, **self.by()))
+
 
 Start = Callable[[], AbstractAsyncContextManager[Collector]]
 
@@ -121,6 +154,11 @@ def start(database_url: str, tmp_path: Path) -> Start:
         voice_keys=folder / "voice-keys",
         drain_seconds=0.2,
         import_bytes=2**22,
+        allow_private_sources=True,
+        host_pause=0.0,
+        host_at_once=8,
+        fetch_seconds=1.0,
+        contact="desk@town.example",
     )
 
     @asynccontextmanager

@@ -16,7 +16,7 @@ from huiyin_chassis.ids import uuid7
 from huiyin_chassis.migrate import differences
 from huiyin_collector.store import METADATA, MIGRATIONS
 from huiyin_collector.voices import VoiceKeys
-from huiyin_collector.worker import Keeper
+from huiyin_collector.worker.keeping import Keeper
 
 from tests.integration.collector.conftest import OFFICER, Collector, Run, Source
 

@@ -106,6 +106,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("kind", "version"),
     )
     op.create_table(
+        "post_keys",
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("post", sa.Text(), nullable=False),
+        sa.Column("purge_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("key"),
+    )
+    op.create_index("post_keys_by_post", "post_keys", ["post"], unique=False)
+    op.create_index("post_keys_by_purge", "post_keys", ["purge_time"], unique=False)
+    op.create_table(
+        "post_places",
+        sa.Column("post", sa.Text(), nullable=False),
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("post", "source"),
+    )
+    op.create_table(
         "posts",
         sa.Column("id", sa.Text(), nullable=False),
         sa.Column("source", sa.Text(), nullable=False),
@@ -125,11 +140,20 @@ def upgrade() -> None:
         sa.Column("views", sa.BigInteger(), nullable=False),
         sa.Column("expects_answer", sa.Boolean(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
+        sa.Column("withdrawn", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("source", "external_id", "drill", name="posts_once"),
     )
     op.create_index("posts_by_collection", "posts", ["collect_time", "id"], unique=False)
     op.create_index("posts_by_publication", "posts", ["publish_time", "id"], unique=False)
+    op.create_index(
+        "posts_withdrawn",
+        "posts",
+        ["id"],
+        unique=False,
+        sqlite_where=sa.text("withdrawn"),
+        postgresql_where=sa.text("withdrawn"),
+    )
     op.create_table(
         "requests",
         sa.Column("subject", sa.Text(), nullable=False),
@@ -153,3 +177,26 @@ def upgrade() -> None:
         sa.Column("update_time", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("id"),
     )
+    op.create_table(
+        "visits",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("state", sa.Integer(), nullable=False),
+        sa.Column("next_time", sa.BigInteger(), nullable=False),
+        sa.Column("lease", sa.Text(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=False),
+        sa.Column("last_modified", sa.Text(), nullable=False),
+        sa.Column("last_visit_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_success_time", sa.BigInteger(), nullable=False),
+        sa.Column("last_item_time", sa.BigInteger(), nullable=False),
+        sa.Column("error_streak", sa.Integer(), nullable=False),
+        sa.Column("error_reason", sa.Text(), nullable=False),
+        sa.Column("error_message", sa.Text(), nullable=False),
+        sa.Column("items_a_day", sa.Float(), nullable=False),
+        sa.Column("items_total", sa.BigInteger(), nullable=False),
+        sa.Column("items_passed_over", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("source"),
+        sa.UniqueConstraint("key"),
+    )
+    op.create_index("visits_due", "visits", ["state", "next_time"], unique=False)

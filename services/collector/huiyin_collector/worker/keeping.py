@@ -1,4 +1,4 @@
-"""What the collector does by itself: destroys keys of the day, purges old posts, forgets old requests."""
+"""Keeping: destroys keys of the day, purges old posts, forgets old requests."""
 
 from __future__ import annotations
 
@@ -50,6 +50,8 @@ class Keeper:
         purged = 0
         while count := await self._store.write(lambda tx: self._store.purge(tx, clock.micros(before), _PURGE_BATCH)):
             purged += count
+        # A source that shows what is older than two terms would have it taken in anew.
+        await self._store.write(lambda tx: self._store.forget_keys(tx, clock.micros(before - self._retention)))
         expired = await self._feed.expire(before)
         await self._store.sweep()
         if purged or expired:

@@ -1,91 +1,27 @@
-"""The collector's tables: sources, posts, and what earlier revisions of a post said. Times are microseconds, UTC."""
+"""The collector's store: sources, posts, and what earlier revisions of a post said."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock, ids
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import insert_many, run
 from huiyin_chassis.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from huiyin_chassis.store import Store, Tx, insert_new
-from huiyin_chassis.tables import define_tables
-from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    Column,
-    Connection,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    Row,
-    Table,
-    Text,
-    UniqueConstraint,
-    bindparam,
-    delete,
-    insert,
-    select,
-    update,
-)
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
+from huiyin_collector.model.links import page_key
 from huiyin_collector.model.posts import REACH, MaskedPost
+from huiyin_collector.store.tables import METADATA, PAST_TEXTS, POST_KEYS, POST_PLACES, POSTS, SOURCES, VISITS
 
-MIGRATIONS: Final = Path(__file__).parent / "migrations"
+__all__ = ["METADATA"]  # for migrations
 
-METADATA: Final = MetaData()
-define_tables(METADATA)
-
-SOURCES: Final = Table(
-    "sources",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    Column("display_name", Text, nullable=False),
-    Column("kind", Integer, nullable=False),
-    Column("expects_answer", Boolean, nullable=False),
-    Column("area", Text, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("create_time", BigInteger, nullable=False),
-    Column("update_time", BigInteger, nullable=False),
-)
-
-POSTS: Final = Table(
-    "posts",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    Column("source", Text, nullable=False),
-    Column("external_id", Text, nullable=False),
-    Column("drill", Boolean, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    # Of subject and text: tells an edit from a repetition.
-    Column("digest", LargeBinary, nullable=False),
-    Column("subject", Text, nullable=False),
-    Column("text", Text, nullable=False),
-    Column("publish_time", BigInteger, nullable=False),
-    Column("collect_time", BigInteger, nullable=False),
-    Column("uri", Text, nullable=False),
-    *(Column(name, BigInteger, nullable=False) for name in REACH),
-    Column("expects_answer", Boolean, nullable=False),
-    Column("held", Boolean, nullable=False),
-    # Drill and real never meet, so a rehearsal takes no identity away from what is real.
-    UniqueConstraint("source", "external_id", "drill", name="posts_once"),
-    Index("posts_by_collection", "collect_time", "id"),
-    Index("posts_by_publication", "publish_time", "id"),
-)
-
-# Watch shows each change with the text of its own revision, however late it is read.
-PAST_TEXTS: Final = Table(
-    "past_texts",
-    METADATA,
-    Column("post", Text, primary_key=True),
-    Column("revision", BigInteger, primary_key=True, autoincrement=False),
-    Column("subject", Text, nullable=False),
-    Column("text", Text, nullable=False),
-)
+MIGRATIONS: Final = Path(__file__).parent.parent / "migrations"
 
 SOURCE_CREATED: Final = "source.created"
 SOURCE_UPDATED: Final = "source.updated"
@@ -97,8 +33,19 @@ _POST_TYPE: Final = post_pb2.Post.DESCRIPTOR.full_name
 _CREATED: Final = post_pb2.PostOutcome.KIND_CREATED
 _UPDATED: Final = post_pb2.PostOutcome.KIND_UPDATED
 _UNCHANGED: Final = post_pb2.PostOutcome.KIND_UNCHANGED
+FEED: Final = source_pb2.Source.KIND_FEED
 _WITH_TEXT: Final = frozenset({POST_CREATED, POST_UPDATED})
 _PREFIX: Final = "posts/"
+_KEYS_AT_ONCE: Final = 500
+_KEYS_LOCK: Final = 0x6875_6B65_7973  # "hukeys", an advisory lock of PostgreSQL
+
+
+class KnownItem(NamedTuple):
+    """An item of a feed as it may be written, by what it is known again, and whether its feed says when it is from."""
+
+    post: MaskedPost
+    keys: tuple[bytes, ...]
+    dated: bool
 
 
 class Outcome(NamedTuple):
@@ -108,6 +55,8 @@ class Outcome(NamedTuple):
     kind: post_pb2.PostOutcome.Kind.ValueType
 
 
+SOURCES_SHOWN: Final = select(SOURCES, VISITS.c.uri, VISITS.c.state).outerjoin(VISITS, VISITS.c.source == SOURCES.c.id)
+"""Sources with what they show of their visits: what `source_of` takes."""
 _KNOWN: Final = select(POSTS.c.external_id, POSTS.c.drill, POSTS.c.id, POSTS.c.revision, POSTS.c.digest)
 _TEXTS: Final = select(POSTS.c.id, POSTS.c.revision, POSTS.c.subject, POSTS.c.text)
 _KEEP_PAST: Final = insert(PAST_TEXTS).from_select(
@@ -126,7 +75,7 @@ class CollectorStore(Store):
     # Sources
 
     def create_source(self, tx: Tx, source_id: str, wanted: source_pb2.Source) -> source_pb2.Source:
-        """Creates a source. Raises AlreadyExists."""
+        """Creates a source; one of a feed is due at once. Raises AlreadyExists."""
         row = {
             "id": source_id,
             "display_name": wanted.display_name or source_id,
@@ -139,12 +88,17 @@ class CollectorStore(Store):
         }
         if tx.execute(insert_new(tx.connection, SOURCES), row).rowcount == 0:
             raise AlreadyExists(f"sources/{source_id}")
+        if wanted.kind == FEED:
+            _begin_visits(tx, source_id, wanted.uri)
         source = self.source(tx.connection, source_id)
         tx.changes.add(SOURCE_CREATED, source.name, 1, source)
         return source
 
     def update_source(self, tx: Tx, source_id: str, values: dict[str, object], etag: str) -> source_pb2.Source:
-        """Sets columns of a source; the same values again change nothing. Raises NotFound, Aborted by a stale etag."""
+        """Sets columns of a source; the same values again change nothing.
+
+        Raises NotFound, Aborted by a stale etag, AlreadyExists when another source has that address.
+        """
         row = _source_row(tx.connection, source_id, lock=True)
         if etag and etag != str(row.revision):
             raise Aborted(
@@ -152,6 +106,14 @@ class CollectorStore(Store):
             )
         if all(getattr(row, name) == value for name, value in values.items()):
             return source_of(row)
+        uri = values.pop("uri", row.uri)
+        if uri != row.uri:
+            move_visits(tx, source_id, str(uri))
+        return self.touch_source(tx, row, **values)
+
+    def touch_source(self, tx: Tx, row: Row[Any], **values: object) -> source_pb2.Source:
+        """A new revision of a source, whose row is locked, with these columns of it, told as a change."""
+        source_id = row.id
         values = {**values, "revision": row.revision + 1, "update_time": tx.now_us}
         tx.execute(update(SOURCES).where(SOURCES.c.id == source_id).values(values))
         source = self.source(tx.connection, source_id)
@@ -177,6 +139,10 @@ class CollectorStore(Store):
             )
         return row
 
+    def locked_source(self, tx: Tx, source_id: str) -> Row[Any]:
+        """The row of a source, locked. Raises NotFound."""
+        return _source_row(tx.connection, source_id, lock=True)
+
     # Posts
 
     def receive(
@@ -193,30 +159,64 @@ class CollectorStore(Store):
             outcomes += _receive_distinct(tx, source, group)
         return outcomes
 
+    def receive_items(self, tx: Tx, source_id: str, items: Sequence[KnownItem]) -> list[Outcome]:
+        """Writes items of a feed; returns what became of each that is not of a purged post.
+
+        An item is the post that is known by one of its keys, whichever source brought it; one that another source
+        brought keeps that one's text, and remembers that this one carries it too. Raises NotFound, FailedPrecondition.
+        """
+        source = self.source_of_kind(tx.connection, source_id, FEED, lock=True)
+        keys = [key for item in items for key in item.keys]
+        known = _posts_of_keys(tx, keys)
+        ours: dict[bytes, str] = {}
+        for item in items:
+            if not any(key in known or key in ours for key in item.keys):
+                ours |= dict.fromkeys(item.keys, ids.uuid7())
+        if ours:
+            _add_keys(tx, ours)
+            # A replica that received the same page meanwhile was first; its keys are seen now.
+            known |= _posts_of_keys(tx, list(ours))
+        return _receive_known(tx, source, items, known, set(ours.values()))
+
+    def withdraw(self, tx: Tx, source_id: str, keys: Sequence[bytes]) -> int:
+        """Takes back posts that this source brought and declares deleted; a held one goes once it is let go."""
+        post_ids = list(set(_posts_of_keys(tx, keys).values()))
+        query = select(POSTS.c.id, POSTS.c.source, POSTS.c.revision, POSTS.c.drill, POSTS.c.held).with_for_update()
+        rows = tx.execute(query.where(POSTS.c.id.in_(post_ids), POSTS.c.source == source_id)).all()
+        held = [row.id for row in rows if row.held]
+        tx.execute(update(POSTS).where(POSTS.c.id.in_(held)).values(withdrawn=True))
+        free = [row for row in rows if not row.held]
+        delete_posts(tx, free)
+        return len(free)
+
     def post(self, connection: Connection, post_id: str) -> post_pb2.Post:
         """One post. Raises NotFound."""
         row = connection.execute(select(POSTS).where(POSTS.c.id == post_id)).one_or_none()
         if row is None:
             raise NotFound(f"posts/{post_id}", f"posts/{post_id} does not exist; it may have been purged")
-        return post_of(row)
+        post = post_of(row)
+        carriers = select(POST_PLACES.c.source).where(POST_PLACES.c.post == post_id).order_by(POST_PLACES.c.source)
+        post.carried_by.extend(f"sources/{source}" for source in connection.scalars(carriers))
+        return post
 
     def set_hold(self, tx: Tx, post_ids: Sequence[str], *, held: bool) -> None:
         """Holds posts or lets them go; those that do not exist are passed over."""
         tx.execute(update(POSTS).where(POSTS.c.id.in_(post_ids), POSTS.c.held != held).values(held=held))
 
     def purge(self, tx: Tx, collected_before: int, limit: int) -> int:
-        """Deletes posts that were collected before then and that nobody holds. Returns how many, `limit` at most."""
+        """Deletes posts that were collected before then, or withdrawn, and that nobody holds. Returns how many.
+
+        At most `limit`.
+        """
         query = select(POSTS.c.id, POSTS.c.source, POSTS.c.revision, POSTS.c.drill).with_for_update()
-        query = query.where(POSTS.c.collect_time < collected_before, ~POSTS.c.held)
+        query = query.where((POSTS.c.collect_time < collected_before) | POSTS.c.withdrawn, ~POSTS.c.held)
         rows = tx.execute(query.order_by(POSTS.c.collect_time, POSTS.c.id).limit(limit)).all()
-        post_ids = [row.id for row in rows]
-        tx.execute(delete(PAST_TEXTS).where(PAST_TEXTS.c.post.in_(post_ids)))
-        tx.execute(delete(POSTS).where(POSTS.c.id.in_(post_ids)))
-        for row in rows:
-            name, revision = f"{_PREFIX}{row.id}", row.revision + 1
-            purged = post_pb2.Post(name=name, source=f"sources/{row.source}", revision=revision, drill=row.drill)
-            tx.changes.add(POST_PURGED, name, revision, purged, drill=row.drill)
+        delete_posts(tx, rows)
         return len(rows)
+
+    def forget_keys(self, tx: Tx, purged_before: int) -> None:
+        """Forgets by what posts were known that were purged before then."""
+        tx.execute(delete(POST_KEYS).where(POST_KEYS.c.purge_time > 0, POST_KEYS.c.purge_time < purged_before))
 
     def join_text(self, connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
         """Completes changes of posts with subject and text of their revision; of a purged post there is none."""
@@ -266,16 +266,61 @@ def source_of(row: Row[Any]) -> source_pb2.Source:
         create_time=clock.micros_to_timestamp(row.create_time),
         update_time=clock.micros_to_timestamp(row.update_time),
         etag=str(row.revision),
+        uri=row.uri or "",
+        state=row.state or source_pb2.Source.STATE_UNSPECIFIED,
     )
 
 
 def _source_row(connection: Connection, source_id: str, *, lock: bool = False) -> Row[Any]:
-    query = select(SOURCES).where(SOURCES.c.id == source_id)
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    query = SOURCES_SHOWN.where(SOURCES.c.id == source_id)
+    row = connection.execute(query.with_for_update(of=SOURCES) if lock else query).one_or_none()
     if row is None:
         name = f"sources/{source_id}"
         raise NotFound(name, f"{name} does not exist; create it, or list the sources to see which there are")
     return row
+
+
+def _begin_visits(tx: Tx, source_id: str, uri: str) -> None:
+    row = {
+        **{column.name: 0 for column in VISITS.columns},
+        "source": source_id,
+        "uri": uri,
+        "key": page_key(uri),
+        "state": source_pb2.Source.STATE_ACTIVE,
+        "next_time": tx.now_us,
+        **dict.fromkeys(("lease", "etag", "last_modified", "error_reason", "error_message"), ""),
+    }
+    if tx.execute(insert_new(tx.connection, VISITS), row).rowcount == 0:
+        raise _same_feed(tx, uri)
+
+
+def move_visits(tx: Tx, source_id: str, uri: str) -> None:
+    """Visits a source at another address from now on, at once for the first time. Raises AlreadyExists."""
+    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == page_key(uri))).scalar_one_or_none()
+    if other not in (None, source_id):
+        raise _same_feed(tx, uri)
+    values = {"uri": uri, "key": page_key(uri), "etag": "", "last_modified": "", "next_time": tx.now_us, "lease": ""}
+    tx.execute(update(VISITS).where(VISITS.c.source == source_id).values(values))
+
+
+def _same_feed(tx: Tx, uri: str) -> AlreadyExists:
+    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == page_key(uri))).scalar_one_or_none()
+    return AlreadyExists(
+        f"sources/{other}", f"sources/{other} reads this feed already; change that one, or give another address"
+    )
+
+
+def delete_posts(tx: Tx, rows: Sequence[Row[Any]]) -> None:
+    """Deletes posts, of which the rows have id, source, revision and drill, and tells of it."""
+    post_ids = [row.id for row in rows]
+    tx.execute(delete(PAST_TEXTS).where(PAST_TEXTS.c.post.in_(post_ids)))
+    tx.execute(delete(POST_PLACES).where(POST_PLACES.c.post.in_(post_ids)))
+    tx.execute(update(POST_KEYS).where(POST_KEYS.c.post.in_(post_ids)).values(post="", purge_time=tx.now_us))
+    tx.execute(delete(POSTS).where(POSTS.c.id.in_(post_ids)))
+    for row in rows:
+        name, revision = f"{_PREFIX}{row.id}", row.revision + 1
+        purged = post_pb2.Post(name=name, source=f"sources/{row.source}", revision=revision, drill=row.drill)
+        tx.changes.add(POST_PURGED, name, revision, purged, drill=row.drill)
 
 
 def _without_repetition(posts: Sequence[MaskedPost]) -> Iterator[Sequence[MaskedPost]]:
@@ -312,14 +357,90 @@ def _receive_distinct(tx: Tx, source: Row[Any], posts: Sequence[MaskedPost]) -> 
             outcome, revision = Outcome(row.id, _UPDATED), row.revision + 1
             edited.append({**_content(post), "revision": revision, "post": row.id})
         outcomes.append(outcome)
-        kind = POST_CREATED if row is None else POST_UPDATED
-        body = _change_body(outcome.post_id, revision, source, post)
-        tx.changes.add_bytes(kind, f"{_PREFIX}{outcome.post_id}", revision, _POST_TYPE, body, drill=post.drill)
+        _tell(tx, outcome, revision, source, post)
+    _write(tx, created, edited)
+    return outcomes
+
+
+def _tell(tx: Tx, outcome: Outcome, revision: int, source: Row[Any], post: MaskedPost) -> None:
+    kind = POST_CREATED if outcome.kind == _CREATED else POST_UPDATED
+    body = _change_body(outcome.post_id, revision, source, post)
+    tx.changes.add_bytes(kind, f"{_PREFIX}{outcome.post_id}", revision, _POST_TYPE, body, drill=post.drill)
+
+
+def _write(tx: Tx, created: Sequence[dict[str, object]], edited: Sequence[dict[str, object]]) -> None:
     if created:
         insert_many(tx.connection, POSTS, created)
     if edited:
         tx.execute(_KEEP_PAST, [{"post": row["post"]} for row in edited])
         tx.execute(_EDIT, edited)
+
+
+def _posts_of_keys(tx: Tx, keys: Sequence[bytes]) -> dict[bytes, str]:
+    found: dict[bytes, str] = {}
+    for start in range(0, len(keys), _KEYS_AT_ONCE):
+        query = select(POST_KEYS.c.key, POST_KEYS.c.post).where(
+            POST_KEYS.c.key.in_(keys[start : start + _KEYS_AT_ONCE])
+        )
+        found |= {bytes(row.key): row.post for row in tx.execute(query)}
+    return found
+
+
+def _add_keys(tx: Tx, posts: dict[bytes, str]) -> None:
+    """Remembers by what posts are known, unless another was faster."""
+    if tx.connection.dialect.name == "postgresql":
+        # Replicas that receive the same pages in another order would wait for one another's keys, each for the other.
+        run(tx.connection, f"SELECT pg_advisory_xact_lock({_KEYS_LOCK})")
+    rows = [{"key": key, "post": post, "purge_time": 0} for key, post in posts.items()]
+    tx.execute(insert_new(tx.connection, POST_KEYS), rows)
+
+
+def _receive_known(
+    tx: Tx, source: Row[Any], items: Sequence[KnownItem], known: dict[bytes, str], ours: set[str]
+) -> list[Outcome]:
+    post_ids = {post for post in known.values() if post and post not in ours}
+    query = select(
+        POSTS.c.id, POSTS.c.source, POSTS.c.external_id, POSTS.c.revision, POSTS.c.digest, POSTS.c.publish_time
+    )
+    rows: dict[str, Row[Any]] = {}
+    wanted = sorted(post_ids)
+    for start in range(0, len(wanted), _KEYS_AT_ONCE):
+        found = tx.execute(query.where(POSTS.c.id.in_(wanted[start : start + _KEYS_AT_ONCE])))
+        rows |= {row.id: row for row in found}
+    outcomes: list[Outcome] = []
+    created: list[dict[str, object]] = []
+    edited: dict[str, dict[str, object]] = {}
+    places: list[dict[str, object]] = []
+    more: dict[bytes, str] = {}
+    made: set[str] = set()
+    for item in items:
+        post_id = next((known[key] for key in item.keys if known.get(key)), "")
+        more |= {key: post_id for key in item.keys if post_id and key not in known}
+        row, post = rows.get(post_id), item.post
+        if post_id in ours and post_id not in made:
+            made.add(post_id)
+            outcomes.append(Outcome(post_id, _CREATED))
+            created.append(_new_row(post_id, source, post))
+            _tell(tx, outcomes[-1], 1, source, post)
+        elif row is None:
+            continue  # purged, or twice in this document
+        elif row.source != source.id:
+            places.append({"post": post_id, "source": source.id})
+            outcomes.append(Outcome(post_id, _UNCHANGED))
+        elif row.digest == post.digest or post_id in edited:
+            outcomes.append(Outcome(post_id, _UNCHANGED))
+        else:
+            content = _content(post)
+            if not item.dated:
+                content["publish_time"] = row.publish_time
+            edited[post_id] = {**content, "revision": row.revision + 1, "post": post_id}
+            outcomes.append(Outcome(post_id, _UPDATED))
+            _tell(tx, outcomes[-1], row.revision + 1, source, replace(post, external_id=row.external_id))
+    _write(tx, created, list(edited.values()))
+    if places:
+        tx.execute(insert_new(tx.connection, POST_PLACES), places)
+    if more:
+        _add_keys(tx, more)
     return outcomes
 
 
@@ -351,6 +472,7 @@ def _new_row(post_id: str, source: Row[Any], post: MaskedPost) -> dict[str, obje
         "collect_time": clock.micros(post.collect_time),
         "expects_answer": source.expects_answer,
         "held": False,
+        "withdrawn": False,
     }
 
 

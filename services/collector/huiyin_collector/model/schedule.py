@@ -1,0 +1,52 @@
+"""When a source is visited next: by its own rhythm, by what it asks for, and by how often it failed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+_MEMORY_DAYS: Final = 7.0
+"""How far back items count for the rhythm of a source: one of this age weighs 1/e."""
+_VISITS_AN_ITEM: Final = 2.0
+_FIRST_FAILURE: Final = 600.0
+_LONGEST_ASKED: Final = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Seconds between two visits of a source: at least, and at most."""
+
+    floor: float
+    ceiling: float
+
+    def within(self, seconds: float) -> float:
+        return min(max(seconds, self.floor), self.ceiling)
+
+
+def first_rhythm(published: Sequence[datetime | None], now: datetime) -> float:
+    """Items a day, from the times of those that a source shows at the first visit."""
+    since = now - timedelta(days=_MEMORY_DAYS)
+    return sum(moment is not None and since <= moment <= now for moment in published) / _MEMORY_DAYS
+
+
+def next_rhythm(items_a_day: float, created: int, days: float) -> float:
+    """Items a day, after so many new ones came in so many days."""
+    return items_a_day * math.exp(-max(days, 0.0) / _MEMORY_DAYS) + created / _MEMORY_DAYS
+
+
+def pause_after_success(items_a_day: float, bounds: Bounds, ttl_seconds: float, jitter: float) -> float:
+    """Seconds until the next visit: half of the time in which an item is due, and no less than the feed's own `ttl`.
+
+    `jitter`, 0 to 1: sources that were added together do not come due together for ever.
+    """
+    due = 86_400.0 / (items_a_day * _VISITS_AN_ITEM) if items_a_day > 0 else bounds.ceiling
+    return bounds.within(max(due, min(ttl_seconds, bounds.ceiling))) * (0.9 + 0.2 * jitter)
+
+
+def pause_after_failure(streak: int, bounds: Bounds, retry_after: float, jitter: float) -> float:
+    """Seconds until the next attempt: doubling from ten minutes to the ceiling, and no less than it asked for."""
+    backoff = min(max(_FIRST_FAILURE, bounds.floor) * 2.0 ** min(streak - 1, 30), bounds.ceiling)
+    return max(backoff * (0.75 + 0.5 * jitter), min(retry_after, _LONGEST_ASKED))

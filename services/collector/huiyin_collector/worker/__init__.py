@@ -1,0 +1,1 @@
+"""What the collector does by itself: visits feeds, and destroys in time what may not be kept."""

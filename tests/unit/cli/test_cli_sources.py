@@ -1,0 +1,77 @@
+"""`huiyin sources`: what is shown of sources and their visits."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huiyin_cli.visiting import HEALTHS, SOURCES, health_lines, trial_lines
+
+HEALTH: dict[str, Any] = {
+    "name": "sources/town/health",
+    "state": "STATE_ACTIVE",
+    "uri": "https://town.example/feed",
+    "itemsADay": 2.26,
+    "itemsTotal": "31",
+    "itemsPassedOver": 2,
+    "errorStreak": 3,
+    "errorReason": "TOO_SLOW",
+    "errorMessage": "it sent nothing for 20 s",
+}
+
+
+def test_a_source_is_a_line() -> None:
+    feed = {
+        "name": "sources/town",
+        "kind": "KIND_FEED",
+        "state": "STATE_ACTIVE",
+        "displayName": "镇",
+        "uri": "https://a/",
+    }
+    assert [read(feed) for read in SOURCES.values()] == ["town", "FEED", "ACTIVE", "", "镇 https://a/"]
+    inbox = {"name": "sources/inbox", "kind": "KIND_INBOX", "displayName": "inbox", "area": "青石镇"}
+    assert [read(inbox) for read in SOURCES.values()] == ["inbox", "INBOX", "", "青石镇", "inbox"]
+
+
+def test_the_health_of_a_source_says_what_failed_and_why() -> None:
+    assert [read(HEALTH) for read in HEALTHS.values()] == ["town", "ACTIVE", "2.3", "", "", "3", "TOO_SLOW"]
+    assert list(health_lines(HEALTH)) == [
+        "town  ACTIVE  https://town.example/feed",
+        "  items a day    2.3, 31 in all",
+        "  last visit     —",
+        "  last success   —",
+        "  last new item  —",
+        "  next visit     —",
+        "  2 items of the last visit had neither title nor text",
+        "  failed 3 times: TOO_SLOW",
+        "  it sent nothing for 20 s",
+    ]
+
+
+def test_a_trial_shows_the_items_and_what_robots_says() -> None:
+    trial = {
+        "robots": "ROBOTS_ALLOWED",
+        "crawlDelaySeconds": 3,
+        "format": "RSS",
+        "title": "镇讯",
+        "uri": "https://town.example/feed",
+        "itemsTotal": 22,
+        "itemsPassedOver": 1,
+        "items": [{"subject": "停水", "uri": "https://town.example/1"}, {"text": "无题"}],
+    }
+    assert list(trial_lines(trial)) == [
+        "robots.txt: allowed, 3 s between two requests",
+        "RSS 镇讯  https://town.example/feed",
+        "22 items, 1 without title and text would be left out",
+        f"  {'—':16}  停水  https://town.example/1",
+        f"  {'—':16}  无题  ",
+        "  and 20 more",
+    ]
+
+
+def test_a_trial_of_a_page_names_its_feeds() -> None:
+    trial = {"errorReason": "NOT_A_FEED", "errorMessage": "this is no feed", "feeds": ["https://town.example/rss"]}
+    assert list(trial_lines(trial)) == [
+        "robots.txt: not known",
+        "NOT_A_FEED: this is no feed",
+        "  feed: https://town.example/rss",
+    ]
