@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics docs-pictures stubs lock
+.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -81,6 +81,15 @@ bench-topics: setup ## how well a trained model tells topics; EVAL_DATA= names a
 
 docs-pictures: setup ## takes one case from end to end and writes what it showed into docs/casework.md; needs chromium
 	@$(BIN)/python docs/pictures/draw.py
+
+protos-breaking: setup ## says what would break users of the last release, or of what was kept before there is one
+	@$(BIN)/python protos/contracts.py breaking
+
+protos-keep: setup ## takes the contracts as they are for what may not break
+	@$(BIN)/python protos/contracts.py keep
+
+protos-docs: setup ## writes the reference of the contracts to docs/reference
+	@$(BIN)/python protos/contracts.py docs
 
 stubs: $(VENV)/.stubs
 
