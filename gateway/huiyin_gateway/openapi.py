@@ -344,7 +344,8 @@ class _Document:
                 schema["maxProperties"] = limits.max_items
         else:
             schema = self._value(field, incoming)
-            if "$ref" not in schema:
+            # Of the name of a resource the path or the server decides, whatever comes in.
+            if "$ref" not in schema and not _is(field, field_behavior_pb2.IDENTIFIER):
                 schema = _limited(schema, limits, incoming)
             if field.is_repeated:
                 schema = {"type": "array", "items": schema}
