@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from huiyin.casework.v1 import case_pb2
 from huiyin.type.v1 import feed_pb2
-from huiyin_chassis.errors import InvalidArgument, OutOfRange, Unavailable
+from huiyin_chassis.errors import InvalidArgument, OutOfRange, Unauthenticated, Unavailable
 from huiyin_chassis.feed import cursor_of, sequence_of
 from huiyin_chassis.identity import ROLES, Principal
 from huiyin_gateway import changes
@@ -304,6 +304,36 @@ def test_what_is_not_for_a_client_moves_its_place_on() -> None:
                 if parse_position(client.last_id)["casework"] == cursor_of("e", 4):
                     break
         assert client.seen["casework"] == []
+
+    run_with_stream(body)
+
+
+def test_a_key_that_was_taken_away_ends_the_stream_and_a_narrower_reach_narrows_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(changes, "_RECHECK_SECONDS", 0.001)
+
+    async def body(hub: Hub, feeds: dict[str, MemoryFeed], stream: Subscription) -> None:
+        page, looked = Page(), asyncio.Event()
+
+        async def narrower() -> Selection:
+            looked.set()
+            return Selection(EVERYTHING, ["post.*"])
+
+        writing = asyncio.create_task(stream.write_to(page, narrower))
+        await looked.wait()
+        await asyncio.sleep(0)
+        feeds["casework"].tell(3)
+        await hub.wait(lambda: hub.ready_place[0] == 3)
+        assert b"case.updated" not in b"".join(page.texts.get_nowait() for _ in range(page.texts.qsize()))
+        writing.cancel()
+        await asyncio.gather(writing, return_exceptions=True)
+
+        async def gone() -> Selection:
+            raise Unauthenticated("KEY_UNKNOWN", "this API key is not known")
+
+        with pytest.raises(Unauthenticated):
+            await stream.write_to(page, gone)
 
     run_with_stream(body)
 
