@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-forecast bench-gateway bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
+.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -64,11 +64,17 @@ bench-casework: setup ## steps of cases a second on both databases, and lists of
 bench-events: setup ## how well and how fast posts are joined to events; EVAL_DATA= names a folder with messages.xlsx
 	@$(BIN)/python -m bench.events
 
+bench-collector: setup ## visits of FEEDS=2000 feeds beside bare httpx and feedparser, first ones and unchanged ones
+	@FEEDS=$(or $(FEEDS),2000) $(BIN)/python -m bench.collector
+
 bench-forecast: setup ## back-test of the forecast of 24 hours; EVAL_DATA= as above
 	@$(BIN)/python -m bench.forecast
 
 bench-gateway: setup ## requests a second beside a bare Starlette handler, and the stream to CLIENTS=1000
 	@$(BIN)/python -m bench.gateway
+
+bench-idle: setup ## what SOURCES=10000 sources cost while none is due
+	@SOURCES=$(or $(SOURCES),10000) $(BIN)/python -m bench.idle
 
 bench-scale: setup ## what a post costs among 1,000, 10,000 and 100,000 live events
 	@$(BIN)/python -m bench.scale
