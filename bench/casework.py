@@ -40,6 +40,7 @@ from huiyin_casework.cleaning import Cleaning
 from huiyin_casework.handling import Handling
 from huiyin_casework.model import chain
 from huiyin_casework.offices import seed
+from huiyin_casework.partners import CallbackRules
 from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
@@ -406,6 +407,7 @@ async def _long_lists(url: str, folder: Path) -> dict[str, object]:
             Secrets(folder / "secrets"),
             AnswerSearch(),
             Attaching(Cleaning(), most_bytes=1, most_files=1),
+            CallbackRules(plain_http=False, private=False),
         )
         lists = {name: await _time_list(servicer, make) for name, make in town.filters().items()}
         due = [await _time_due(store, town.now) for _ in range(200)]

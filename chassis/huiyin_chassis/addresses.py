@@ -21,3 +21,13 @@ def is_public(address: str) -> bool:
         else:
             found = found.ipv4_mapped or found.sixtofour or (found.teredo or (found, found))[1]
     return found.is_global and not found.is_multicast
+
+
+def may_be_public(host: str) -> bool:
+    """False for a host that is plainly not of the open internet; what a name means is looked up when it is called."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return False
+    try:
+        return is_public(host)
+    except ValueError:
+        return True

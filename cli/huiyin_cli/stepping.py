@@ -125,6 +125,8 @@ def inquiry_lines(inquiry: Json, local: Callable[[str], str]) -> Iterator[str]:
     if "location" in inquiry:
         point = inquiry["location"]
         yield f"at {point.get('latitude', 0):.5f},{point.get('longitude', 0):.5f} (WGS 84)"
+    if "deliverTime" in inquiry:
+        yield f"{inquiry['source']} took the answer {local(inquiry['deliverTime'])}"
     if inquiry.get("hasContact"):
         yield "A contact was left: huiyin inquiries contact opens it for one step."
     yield from filter(None, (inquiry.get("subject"), inquiry.get("text")))

@@ -14,6 +14,9 @@ app = typer.Typer(no_args_is_help=True, help="Systems of other bodies that pass 
 _Partner = Annotated[str, typer.Argument(metavar="PARTNER", help="Its id, e.g. hotline.")]
 
 
+_CALLBACK_HELP = "Where answers are posted to: https://…"
+
+
 @app.command("list")
 def partners_list(as_json: AsJson = False) -> None:
     """Lists partners."""
@@ -22,6 +25,7 @@ def partners_list(as_json: AsJson = False) -> None:
         {
             "name": lambda row: row["name"],
             "called": lambda row: row["displayName"],
+            "answers to": lambda row: row.get("callbackUrl", ""),
             "state": lambda row: "disabled" if row.get("disabled") else "",
             "secret of": lambda row: local(row["rotateTime"]),
             "the one before until": lambda row: local(row.get("previousExpireTime", "")),
@@ -32,27 +36,32 @@ def partners_list(as_json: AsJson = False) -> None:
 
 @app.command("create")
 def partners_create(
-    partner: _Partner, display_name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")]
+    partner: _Partner,
+    display_name: Annotated[str, typer.Argument(metavar="NAME", help="What it is called.")],
+    callback: Annotated[
+        str, typer.Option(help=f"{_CALLBACK_HELP} Default: none, answers are read with the receipt.")
+    ] = "",
 ) -> None:
     """Creates a partner; its secret is shown this once."""
-    answer = caller.gateway().post("/v1/partners", {"displayName": display_name}, partnerId=partner)
-    _tell_secret(answer)
+    values = {"displayName": display_name, "callbackUrl": callback}
+    _tell_secret(caller.gateway().post("/v1/partners", values, partnerId=partner))
 
 
 @app.command("update")
 def partners_update(
     partner: _Partner,
     display_name: Annotated[str, typer.Option("--name", help="What it is called.")] = "",
+    callback: Annotated[str | None, typer.Option(help=f'{_CALLBACK_HELP} "" for nowhere.')] = None,
     disabled: Annotated[
-        bool | None, typer.Option("--disable/--enable", help="Whether nothing is taken from it.")
+        bool | None, typer.Option("--disable/--enable", help="Whether nothing is taken from it, nor posted to it.")
     ] = None,
 ) -> None:
     """Changes what is given."""
-    given: Json = {"displayName": display_name or None, "disabled": disabled}
+    given: Json = {"displayName": display_name or None, "callbackUrl": callback, "disabled": disabled}
     values = {field: value for field, value in given.items() if value is not None}
     mask = ",".join(values)
     if not mask:
-        raise typer.BadParameter("give what is to change: --name, --disable or --enable")
+        raise typer.BadParameter("give what is to change: --name, --callback, --disable or --enable")
     path = f"/v1/{named(partner, 'partners')}"
     changed = caller.gateway().call("PATCH", path, json=values, params={"updateMask": mask})
     out.print(f"{changed['name']} changed", markup=False, highlight=False)

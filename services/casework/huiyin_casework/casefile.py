@@ -51,7 +51,8 @@ INBOX = "inquiries"
 
 CREATE_POST = "BatchCreatePosts"
 SET_HOLD = "SetEventHold"
-"""Methods of the outbox: what casework tells the collector and the analyzer."""
+ANSWER_PARTNER = "AnswerPartner"
+"""Methods of the outbox: what casework tells the collector, the analyzer and partners."""
 
 
 _HOLDS: dict[State, event_pb2.EventHold.ValueType] = {
@@ -502,6 +503,15 @@ class CaseFiles:
         self.tx.changes.add(kind, message.name, message.revision, message, drill=message.drill)
         return message
 
+    # Partners
+
+    def answer_partner(self, inquiry: Fields) -> None:
+        """The partner who passed an inquiry on is posted its answer, once this work is committed."""
+        told = resources.inquiry(inquiry, with_text=False)
+        answer = inquiry_pb2.Inquiry(name=told.name, reply=told.reply)
+        request_id = derived_id("answered", f"{inquiry['id']}/{inquiry['reply_id']}")
+        self.tx.outbox.add(ANSWER_PARTNER, answer.SerializeToString(), request_id)
+
     # The end
 
     def write(self, request_id: Callable[[str], str] = lambda effect: uuid7()) -> None:
@@ -585,6 +595,7 @@ def new_inquiry(
         "latitude": None,
         "longitude": None,
         "has_contact": False,
+        "deliver_time": 0,
         "revision": 0,
         **fields,
     }

@@ -24,6 +24,12 @@ def _attachment_bytes(text: str) -> int:
     return int(text)
 
 
+def _callback_hours(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 96:
+        raise ValueError("give a whole number from 1 to 96")
+    return int(text)
+
+
 @dataclass(frozen=True)
 class CaseworkSettings(ProcessSettings):
     """Everything that casework reads from its environment."""
@@ -45,7 +51,7 @@ class CaseworkSettings(ProcessSettings):
     secrets: Path = setting(
         "HUIYIN_SECRETS",
         Path("var/casework/secrets"),
-        "Folder of the keys of receipts and contacts; made when missing, shared by replicas.",
+        "Folder of the keys of receipts, contacts and partners' secrets; made when missing, shared by replicas.",
     )
     attachment_bytes: int = setting(
         "HUIYIN_ATTACHMENT_BYTES",
@@ -55,6 +61,26 @@ class CaseworkSettings(ProcessSettings):
     )
     attachments: int = setting(
         "HUIYIN_ATTACHMENTS", 6, "Files that an inquiry, or an answer, may have.", parse=_at_least_one
+    )
+    allow_private_receivers: bool = setting(
+        "HUIYIN_ALLOW_PRIVATE_RECEIVERS",
+        False,
+        "true lets answers be posted to partners on this machine and in private networks.",
+    )
+    allow_plain_http: bool = setting(
+        "HUIYIN_ALLOW_PLAIN_HTTP", False, "true lets answers be posted to partners without TLS."
+    )
+    callback_timeout: float = setting("HUIYIN_CALLBACK_TIMEOUT", 10.0, "Seconds that a partner has to take an answer.")
+    callback_first_pause: float = setting(
+        "HUIYIN_CALLBACK_FIRST_PAUSE",
+        5.0,
+        "Seconds before an answer is posted again; the pause doubles, up to an hour.",
+    )
+    callback_hours: int = setting(
+        "HUIYIN_CALLBACK_HOURS",
+        48,
+        "Hours for which that is tried, up to 96; then the answer is a task for the desk.",
+        parse=_callback_hours,
     )
     answer_days: int = setting(
         "HUIYIN_ANSWER_DAYS",

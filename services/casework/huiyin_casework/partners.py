@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import urllib.parse
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
 from huiyin.casework.v1 import partner_pb2
+from huiyin_chassis.addresses import may_be_public
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, select, update
 
@@ -24,12 +27,41 @@ ACCEPTED_FOR: Final = 24 * 60 * 60 * 1_000_000
 _MOST_OLD: Final = 4
 
 
+@dataclass(frozen=True)
+class CallbackRules:
+    """What an operator lets answers be posted to."""
+
+    plain_http: bool
+    private: bool
+
+    def fault(self, url: str) -> str:
+        """What is wrong with an address, and the remedy; "" where nothing is."""
+        if not url.isascii() or not url.isprintable() or " " in url:
+            return "must be ASCII without spaces; write a host name in its ASCII form and percent-encode the rest"
+        try:
+            parts = urllib.parse.urlsplit(url)
+            host, scheme = parts.hostname or "", parts.scheme
+            _ = parts.port
+        except ValueError:
+            return "is no URL; write https://host/path"
+        if scheme not in ("https", "http") or not host or parts.fragment:
+            return "must be https://host/path, without a fragment"
+        if scheme == "http" and not self.plain_http:
+            return "must be https; where plain http is meant, the operator sets HUIYIN_ALLOW_PLAIN_HTTP=true"
+        if "@" in parts.netloc:
+            return "must hold no user name or password; messages are signed, so that the partner knows whose they are"
+        if not self.private and not may_be_public(host):
+            return "is in a private network; where that is meant, the operator sets HUIYIN_ALLOW_PRIVATE_RECEIVERS=true"
+        return ""
+
+
 def resource(row: Fields) -> partner_pb2.Partner:
     """A partner as the contract shows it."""
     old = json.loads(row["old_secrets"])
     return partner_pb2.Partner(
         name=f"partners/{row['id']}",
         display_name=row["display_name"],
+        callback_url=row["callback_url"],
         disabled=row["disabled"],
         create_time=time(row["create_time"]),
         update_time=time(row["update_time"]),

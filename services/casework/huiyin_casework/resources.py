@@ -171,6 +171,7 @@ def inquiry(row: Fields, *, with_text: bool) -> inquiry_pb2.Inquiry:
         has_contact=row["has_contact"],
         attachment_count=row["attachment_count"],
         location=_location(row) if with_text else None,
+        deliver_time=time(row["deliver_time"]),
     )
 
 

@@ -248,6 +248,8 @@ INQUIRIES = Table(
     Column("longitude", Double),
     # Whether a contact of its author is kept.
     Column("has_contact", Boolean, nullable=False),
+    # When its partner took the answer in force.
+    _time("deliver_time"),
     Column("revision", BigInteger, nullable=False),
     Index("inquiries_by_case", "case_id"),
     Index("inquiries_by_deadline", "deadline", "id"),
@@ -568,6 +570,8 @@ PARTNERS = Table(
     METADATA,
     Column("id", Text, primary_key=True),
     _text("display_name"),
+    # Where answers are posted to, "" for nowhere.
+    _text("callback_url"),
     Column("disabled", Boolean, nullable=False),
     # What messages are signed with, sealed.
     Column("secret", LargeBinary, nullable=False),

@@ -285,17 +285,17 @@ ORDER = ("assign", "accept", "draft", "review", "approve", "publish")
 """The way of a case to its published answer."""
 
 Test = Callable[[Office], Coroutine[Any, Any, None]]
-Run = Callable[[Test], None]
+Run = Callable[..., None]
 
 
 @pytest.fixture
 def run(database_url: str, tmp_path: Path) -> Run:
-    """Runs a test's coroutine with a casework on a database of its own."""
+    """Runs a test's coroutine with a casework on a database of its own; what else is given are settings."""
     numbers = itertools.count()
 
-    def with_office(test: Test) -> None:
+    def with_office(test: Test, **settings: Any) -> None:
         async def main() -> None:
-            async with _office(database_url, tmp_path / str(next(numbers))) as office:
+            async with _office(database_url, tmp_path / str(next(numbers)), settings) as office:
                 await test(office)
 
         asyncio.run(main())
@@ -304,7 +304,7 @@ def run(database_url: str, tmp_path: Path) -> Run:
 
 
 @asynccontextmanager
-async def _office(database_url: str, folder: Path) -> AsyncIterator[Office]:
+async def _office(database_url: str, folder: Path, given: dict[str, Any]) -> AsyncIterator[Office]:
     keys = folder / "keys"
     ensure_keys(keys, ["casework", "gateway"])
     migrate(database_url, MIGRATIONS)
@@ -319,6 +319,7 @@ async def _office(database_url: str, folder: Path) -> AsyncIterator[Office]:
             analyzer_address=address,
             secrets=folder / "secrets",
             drain_seconds=0.2,
+            **given,
         )
         server, workers, store = await wire(settings)
         await server.start()

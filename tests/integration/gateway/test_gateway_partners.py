@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import sys
 import time
 from pathlib import Path
 
 from huiyin_casework.model.webhooks import signature
 
+from tests.guides import program
 from tests.integration.gateway.conftest import Answer, Setting, Start
 
-GUIDE = Path(__file__).parents[3] / "docs" / "integrate" / "partner.md"
 TEXT = "白鹭桥的栏杆松了，请派人看看。"
 
 
@@ -36,16 +35,11 @@ async def post(setting: Setting, secret: str, body: bytes, path: str = "/v1/part
     )
 
 
-def example(number: int) -> str:
-    """A program of the guide."""
-    return re.findall(r"```python\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)[number]
-
-
-async def run(program: Path, *arguments: str, text: str = "", **environment: str) -> tuple[int, str]:
+async def run(file: Path, *arguments: str, text: str = "", **environment: str) -> tuple[int, str]:
     """Exit code and what was printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        program,
+        file,
         *arguments,
         env=environment,
         stdin=asyncio.subprocess.PIPE,
@@ -99,8 +93,7 @@ def test_the_openapi_document_tells_headers_and_body_of_a_partner(start: Start) 
 
 
 def test_the_guides_program_passes_an_inquiry_on_and_is_told_what_was_wrong(start: Start, tmp_path: Path) -> None:
-    program = tmp_path / "pass_on.py"
-    program.write_text(example(0), "utf-8")
+    passing_on = program("integrate/partner.md", 0, tmp_path)
 
     async def main() -> None:
         async with start() as setting:
@@ -108,13 +101,13 @@ def test_the_guides_program_passes_an_inquiry_on_and_is_told_what_was_wrong(star
                 "HUIYIN_PARTNER": f"http://127.0.0.1:{setting.server.port}/v1/partners/hotline",
                 "HUIYIN_PARTNER_SECRET": await create(setting),
             }
-            code, printed = await run(program, "2026-11", text=TEXT, **environment)
+            code, printed = await run(passing_on, "2026-11", text=TEXT, **environment)
             assert code == 0, printed
             receipt, deadline = printed.split()
             found = await setting.ask("POST", "/v1/receipts:lookup", {"receipt": receipt}, "")
             assert found.json["deadline"] == deadline
-            assert (await run(program, "2026-11", text=TEXT, **environment)) == (0, printed)
-            code, printed = await run(program, "2026-12", text=" ", **environment)
+            assert (await run(passing_on, "2026-11", text=TEXT, **environment)) == (0, printed)
+            code, printed = await run(passing_on, "2026-12", text=" ", **environment)
             assert (code, printed.strip()) == (1, "400: text: is empty; say what is asked")
 
     asyncio.run(main())

@@ -45,14 +45,22 @@ def invoke(*arguments: str) -> str:
 
 def test_a_new_partner_is_told_its_secret_and_where_it_posts_to(sent: list[tuple[str, str, Any]]) -> None:
     shown = invoke("create", "hotline", "市民热线")
-    assert sent == [("POST", "/v1/partners?partnerId=hotline", {"displayName": "市民热线"})]
+    assert sent == [("POST", "/v1/partners?partnerId=hotline", {"displayName": "市民热线", "callbackUrl": ""})]
     assert "secret: whsec_abc" in shown
     assert "http://gateway/v1/partners/hotline/inquiries" in shown
 
 
 def test_only_what_is_given_is_changed(sent: list[tuple[str, str, Any]]) -> None:
     invoke("update", "hotline", "--disable")
-    assert sent == [("PATCH", "/v1/partners/hotline?updateMask=disabled", {"disabled": True})]
+    invoke("update", "hotline", "--callback", "", "--name", "热线")
+    assert sent == [
+        ("PATCH", "/v1/partners/hotline?updateMask=disabled", {"disabled": True}),
+        (
+            "PATCH",
+            "/v1/partners/hotline?updateMask=displayName%2CcallbackUrl",
+            {"displayName": "热线", "callbackUrl": ""},
+        ),
+    ]
     assert CliRunner().invoke(partners.app, ["update", "hotline"]).exit_code == 2
 
 

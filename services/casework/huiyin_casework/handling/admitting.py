@@ -40,8 +40,8 @@ class Admitting(Dialogue):
         )
         if told and self._inquiry["receipt_hash"] is not None:
             self._say(message_pb2.Message.KIND_EXPLANATION, told)
-        elif told:
-            self._deliver()
+        if told and self._inquiry["return_path"] != inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT:
+            self._deliver()  # nobody waits with a receipt in hand
         return self._decided_on(row, "case.inquiry_admitted")
 
     def refuse(self, ground: Ground, body: str, text: str) -> admission_pb2.Admission:
@@ -84,7 +84,9 @@ class Admitting(Dialogue):
         self._files.inquiries.change(self._inquiry, state=_ANSWERED, answer_time=now, question_id="")
         self._record("case.inquiry_refused", row)
         self._files.renew_deadline(self._case)
-        if self._inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_MANUAL:
+        if self._inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_WEBHOOK:
+            self._files.answer_partner(self._inquiry)
+        elif self._inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_MANUAL:
             self._deliver()
         return self._decided_on(row, "case.inquiry_refused")
 

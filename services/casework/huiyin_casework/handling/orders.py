@@ -144,7 +144,12 @@ class OrderSteps(StepWork):
         again = [row for row in self._files.load_inquiries_of(self._case["id"]) if _is_dissatisfied(row)]
         for inquiry in again:
             clock = self._files.clocks.start_answer_again(inquiry)
-            values = {"state": inquiry_pb2.Inquiry.STATE_IN_PROGRESS, "deadline": clock["deadline"], "reply_id": ""}
+            values = {
+                "state": inquiry_pb2.Inquiry.STATE_IN_PROGRESS,
+                "deadline": clock["deadline"],
+                "reply_id": "",
+                "deliver_time": 0,
+            }
             self._files.inquiries.change(inquiry, **values)
             self._files.tell_inquiry(inquiry, "inquiry.updated")
             task = self._files.task(f"feedback/{inquiry['id']}")

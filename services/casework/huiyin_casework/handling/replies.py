@@ -132,7 +132,9 @@ class ReplySteps(StepWork):
             values = {"state": inquiry_pb2.Inquiry.STATE_ANSWERED, "answer_time": now, "reply_id": reply["id"]}
             self._files.inquiries.change(inquiry, **values, question_id="")
             self._files.tell_inquiry(inquiry, "inquiry.updated")
-            if inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_MANUAL:
+            if inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_WEBHOOK:
+                self._files.answer_partner(inquiry)
+            elif inquiry["return_path"] == inquiry_pb2.Inquiry.RETURN_PATH_MANUAL:
                 self._files.add_task(
                     f"deliver/{reply['id']}/{inquiry['id']}",
                     task_pb2.Task.KIND_DELIVER_REPLY,

@@ -55,6 +55,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "case.returned": "答复退回修改",
     "case.approved": "答复获得批准",
     "case.published": "以{unit}名义发布答复，答复{inquiries}件诉求{missing}",
+    "case.delivered": "答复已送达转来诉求的平台（{partner}）",
     "case.summary_published": "公开了答复和诉求摘要",
     "case.feedback": "诉求人评价：{satisfied}",
     "case.reopened": "重新办理",

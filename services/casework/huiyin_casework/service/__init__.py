@@ -6,6 +6,7 @@ from huiyin.casework.v1 import casework_service_pb2_grpc
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.policies import Policies
 
+from huiyin_casework.partners import CallbackRules
 from huiyin_casework.pastanswers import AnswerSearch
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
@@ -66,6 +67,7 @@ class CaseworkServicer(
         secrets: Secrets,
         answers: AnswerSearch,
         attaching: Attaching,
+        callbacks: CallbackRules,
     ) -> None:
         self._store = store
         self._feed = feed
@@ -74,3 +76,4 @@ class CaseworkServicer(
         self._secrets = secrets
         self._answers = answers
         self._attaching = attaching
+        self._callbacks = callbacks

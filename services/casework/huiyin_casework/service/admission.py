@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from huiyin.casework.v1 import admission_pb2, inquiry_pb2
-from huiyin_chassis.clock import micros_to_timestamp
+from huiyin.casework.v1 import admission_pb2
 from huiyin_chassis.errors import InvalidArgument, NotFound
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, select
 
-from huiyin_casework import resources, store
+from huiyin_casework import resources
 from huiyin_casework.handling.admitting import Admitting
 from huiyin_casework.model.admission import Ground, Kind, parse_grounds
-from huiyin_casework.rules import Rules, desk_of
+from huiyin_casework.rules import Rules
 from huiyin_casework.service.scope import reach
 from huiyin_casework.store import ADMISSIONS, INQUIRIES, CaseworkStore
 
@@ -105,25 +104,6 @@ class AdmissionMethods:
             admission_pb2.Admission,
             subject=principal.subject,
         )
-
-
-def refusal_as_answer(connection: Connection, inquiry: Row[Any]) -> list[inquiry_pb2.PublishedAnswer]:
-    """What the author of a refused inquiry reads: the lawful route, from the desk."""
-    query = select(ADMISSIONS).where(
-        ADMISSIONS.c.id == inquiry.id, ADMISSIONS.c.state == admission_pb2.Admission.STATE_IN_FORCE
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        return []
-    units = store.units(connection)
-    names = {unit.id: unit.display_name for unit in units}
-    return [
-        inquiry_pb2.PublishedAnswer(
-            text=row.text,
-            unit_display_name=names.get(desk_of(units), ""),
-            publish_time=micros_to_timestamp(row.decide_time),
-        )
-    ]
 
 
 def _ground(ground: Ground) -> admission_pb2.AdmissionGround:

@@ -22,6 +22,7 @@ from huiyin_casework.handling.attachments import Enclosures, InquiryFiles
 from huiyin_casework.handling.authors import AuthorWork, receipt_unknown
 from huiyin_casework.model import receipts
 from huiyin_casework.model.attachments import Unusable, checked_type, file_name
+from huiyin_casework.published import kept_files
 from huiyin_casework.rules import Rules
 from huiyin_casework.service.publications import public_attachments
 from huiyin_casework.service.scope import reach, visible_case
@@ -153,7 +154,7 @@ class AttachmentMethods:
         principal = current_principal()
 
         def read(connection: Connection) -> attachment_pb2.ListAttachmentsResponse:
-            rows = _rows(connection, _held_by(connection, principal, request.parent))
+            rows = kept_files(connection, _held_by(connection, principal, request.parent))
             return attachment_pb2.ListAttachmentsResponse(attachments=map(resources.attachment, rows))
 
         return await self._store.read(read)
@@ -167,7 +168,7 @@ class AttachmentMethods:
 
         def read(connection: Connection) -> httpbody_pb2.HttpBody:
             held = _held_by(connection, principal, parent)
-            return _file(connection, _rows(connection, and_(held, ATTACHMENTS.c.id == attachment)), request.name)
+            return _file(connection, kept_files(connection, and_(held, ATTACHMENTS.c.id == attachment)), request.name)
 
         return await self._store.read(read)
 
@@ -181,7 +182,7 @@ class AttachmentMethods:
             own = ATTACHMENTS.c.inquiry_id == inquiry.id
             if inquiry.state == inquiry_pb2.Inquiry.STATE_ANSWERED and inquiry.reply_id:
                 own = or_(own, ATTACHMENTS.c.reply_id == inquiry.reply_id)
-            rows = _rows(connection, and_(own, ATTACHMENTS.c.id == request.attachment))
+            rows = kept_files(connection, and_(own, ATTACHMENTS.c.id == request.attachment))
             return _file(connection, rows, f"attachments/{request.attachment}")
 
         return await self._store.read(read)
@@ -204,28 +205,8 @@ class AttachmentMethods:
         return lambda tx: take(Enclosures(tx, self._rules, principal, case, ""), attachment)
 
 
-def shown_attachments(connection: Connection, inquiry: Row[Any]) -> list[attachment_pb2.ShownAttachment]:
-    """The files of an inquiry as its author sees them."""
-    if not inquiry.attachment_count:
-        return []
-    rows = _rows(connection, ATTACHMENTS.c.inquiry_id == inquiry.id)
-    return [resources.shown_attachment(row) for row in rows]
-
-
-def shown_enclosures(connection: Connection, reply: Row[Any]) -> list[attachment_pb2.ShownAttachment]:
-    """The files of an answer as its readers see them."""
-    if not reply.enclosure_count:
-        return []
-    return [resources.shown_attachment(row) for row in _rows(connection, ATTACHMENTS.c.reply_id == reply.id)]
-
-
 def _remembered(file: attachment_pb2.AttachmentFile, name: str) -> attachment_pb2.AttachmentFile:
     return attachment_pb2.AttachmentFile(file_name=name, data=hashlib.sha256(file.data).digest())
-
-
-def _rows(connection: Connection, which: ColumnElement[bool]) -> Sequence[RowMapping]:
-    query = select(ATTACHMENTS).where(which, ATTACHMENTS.c.sha256 != "")
-    return connection.execute(query.order_by(ATTACHMENTS.c.create_time, ATTACHMENTS.c.id)).mappings().all()
 
 
 def _file(connection: Connection, rows: Sequence[RowMapping], name: str) -> httpbody_pb2.HttpBody:

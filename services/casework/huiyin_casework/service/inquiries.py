@@ -28,7 +28,7 @@ from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select
 
-from huiyin_casework import resources
+from huiyin_casework import published, resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.handling import Handling
 from huiyin_casework.handling.authors import feedback_until, receipt_unknown
@@ -37,11 +37,9 @@ from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import SETTLED, state_of
 from huiyin_casework.rules import Rules, compiled
 from huiyin_casework.secrets import Secrets
-from huiyin_casework.service.admission import refusal_as_answer
-from huiyin_casework.service.attachments import shown_attachments, shown_enclosures
 from huiyin_casework.service.messages import receipt_messages
 from huiyin_casework.service.scope import reach, scope
-from huiyin_casework.store import CONTACTS, INQUIRIES, PARAGRAPHS, REPLIES, UNITS, CaseworkStore, Fields
+from huiyin_casework.store import CONTACTS, INQUIRIES, UNITS, CaseworkStore, Fields
 
 _INQUIRY_FIELDS: dict[str, Compare] = {
     "case": name_field(INQUIRIES.c.case_id, "cases"),
@@ -188,26 +186,6 @@ class InquiryMethods:
             row = connection.execute(select(INQUIRIES).where(INQUIRIES.c.receipt_hash == hashed)).one_or_none()
             if row is None:
                 raise receipt_unknown()
-            answers = []
-            if row.state == inquiry_pb2.Inquiry.STATE_ANSWERED:
-                own = (PARAGRAPHS.c.reply_id == REPLIES.c.id) & (PARAGRAPHS.c.inquiry_id == row.id)
-                query = (
-                    select(REPLIES, UNITS.c.display_name, UNITS.c.contact, PARAGRAPHS.c.text.label("paragraph"))
-                    .join(UNITS, UNITS.c.id == REPLIES.c.unit, isouter=True)
-                    .join(PARAGRAPHS, own, isouter=True)
-                    .where(REPLIES.c.id == row.reply_id)
-                )
-                answers = [
-                    inquiry_pb2.PublishedAnswer(
-                        text=reply.text,
-                        unit_display_name=reply.display_name or reply.unit,
-                        publish_time=micros_to_timestamp(reply.publish_time),
-                        paragraph=reply.paragraph or "",
-                        unit_contact=reply.contact or "",
-                        attachments=shown_enclosures(connection, reply),
-                    )
-                    for reply in connection.execute(query)
-                ] or refusal_as_answer(connection, row)
             weekday_years: tuple[int, ...] = ()
             calendar = compiled(self._policies.active(connection, "clocks").body)
             until = 0
@@ -219,10 +197,10 @@ class InquiryMethods:
                 state=row.state,
                 receive_time=micros_to_timestamp(row.receive_time),
                 deadline=micros_to_timestamp(row.deadline),
-                answers=answers,
+                answers=published.answers(connection, row),
                 weekday_years=weekday_years,
                 messages=receipt_messages(connection, row),
-                attachments=shown_attachments(connection, row),
+                attachments=published.attachments(connection, row),
                 feedback=row.feedback,
                 feedback_until=resources.time(until),
             )
@@ -361,12 +339,11 @@ def take_in(
         new_inquiry(
             inquiry_id,
             received=tx.now_us,
-            return_path=inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT,
             receipt_hash=receipts.token_hash(secrets.receipt(inquiry_id)),
             has_contact=bool(contact.strip()),
             latitude=location.latitude if location is not None else None,
             longitude=location.longitude if location is not None else None,
-            **fields,
+            **{"return_path": inquiry_pb2.Inquiry.RETURN_PATH_RECEIPT, **fields},
         )
     )
     files.inquiries.change(row, deadline=files.clocks.start_answer(row)["deadline"])

@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from google.protobuf import json_format
 from google.type import latlng_pb2
-from huiyin.casework.v1 import inquiry_pb2, partner_pb2
+from huiyin.casework.v1 import partner_pb2
+from huiyin.casework.v1.inquiry_pb2 import Inquiry
 from huiyin_chassis import clock
 from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, Unauthenticated
@@ -29,7 +30,7 @@ from huiyin_casework.secrets import Secrets
 from huiyin_casework.service.inquiries import checked_location, take_in
 from huiyin_casework.store import PARTNERS, CaseworkStore, Fields
 
-_CHANGEABLE: Final = ("display_name", "disabled")
+_CHANGEABLE: Final = ("display_name", "callback_url", "disabled")
 _MOST_BYTES: Final = 256 * 1024
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """Before it no post is taken by the collector."""
@@ -44,6 +45,7 @@ class PartnerMethods:
     _store: CaseworkStore
     _rules: Rules
     _secrets: Secrets
+    _callbacks: partners.CallbackRules
 
     async def CreatePartner(
         self, request: partner_pb2.CreatePartnerRequest, context: Any
@@ -51,7 +53,7 @@ class PartnerMethods:
         """Creates a partner with a secret."""
         asked, secret = request.partner, partners.fresh_secret()
         values = {name: getattr(asked, name) for name in _CHANGEABLE}
-        _check(values)
+        self._check(values)
 
         def create(tx: Tx) -> partner_pb2.Partner:
             name = f"partners/{request.partner_id}"
@@ -104,7 +106,7 @@ class PartnerMethods:
         """Changes a partner."""
         asked = request.partner
         values = {name: getattr(asked, name) for name in masked_fields(request.update_mask, _CHANGEABLE)}
-        _check(values)
+        self._check(values)
 
         def change(tx: Tx) -> partner_pb2.Partner:
             row = _row(tx, asked.name)
@@ -127,6 +129,14 @@ class PartnerMethods:
             )
 
         return partner_pb2.RotatePartnerSecretResponse(partner=await self._store.write(rotate), secret=secret)
+
+    def _check(self, values: dict[str, Any]) -> None:
+        """Raises InvalidArgument for a partner that is called nothing, or whose answers may not be posted there."""
+        if not values.get("display_name", "-").strip():
+            raise InvalidArgument("partner.display_name", "is empty; say what the partner is called", "REQUIRED")
+        url = values.get("callback_url", "")
+        if url and (fault := self._callbacks.fault(url)):
+            raise InvalidArgument("partner.callback_url", fault, "CALLBACK_REFUSED")
 
     async def SubmitPartnerInquiry(
         self, request: partner_pb2.SubmitPartnerInquiryRequest, context: Any
@@ -182,6 +192,7 @@ class PartnerMethods:
         files = CaseFiles(tx, self._rules)
         row = files.inquiries.find(tx.connection, inquiry_id)
         if row is None:
+            sender = _row(tx, partner)
             published = clock.timestamp_to_micros(masked.publish_time) if masked.HasField("publish_time") else tx.now_us
             row = take_in(
                 files,
@@ -191,10 +202,11 @@ class PartnerMethods:
                 masked.location if masked.HasField("location") else None,
                 subject=masked.subject,
                 text=masked.text,
-                channel=inquiry_pb2.Inquiry.CHANNEL_PARTNER,
+                channel=Inquiry.CHANNEL_PARTNER,
                 source=partner,
                 external_id=masked.external_id,
                 public_consent=masked.public_consent,
+                return_path=Inquiry.RETURN_PATH_WEBHOOK if sender["callback_url"] else Inquiry.RETURN_PATH_RECEIPT,
                 publish_time=min(published, tx.now_us),
             )
         elif (row["subject"], row["text"]) != (masked.subject, masked.text):
@@ -207,12 +219,6 @@ class PartnerMethods:
             deadline=micros_to_timestamp(row["deadline"]),
             weekday_years=self._rules.calendar.by_weekdays(row["receive_time"], row["deadline"]),
         )
-
-
-def _check(values: dict[str, Any]) -> None:
-    """Raises InvalidArgument for a partner that is called nothing."""
-    if not values.get("display_name", "-").strip():
-        raise InvalidArgument("partner.display_name", "is empty; say what the partner is called", "REQUIRED")
 
 
 def _row(tx: Tx, name: str) -> Fields:

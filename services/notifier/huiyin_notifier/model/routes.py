@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 import yaml
-from huiyin_chassis.addresses import is_public
+from huiyin_chassis.addresses import may_be_public
 
 from huiyin_notifier.model.grouping import Timing
 from huiyin_notifier.model.happenings import CASE_STATES, GRADES, KINDS, Happening
@@ -246,7 +246,7 @@ class _Reader:
         elif parts.scheme in HTTP_SCHEMES:
             if not host:
                 self._wrong(f"{path}.url", f"names no host; write {parts.scheme}://host/path")
-            elif not self._allow_private and not _may_be_public(host):
+            elif not self._allow_private and not may_be_public(host):
                 self._wrong(
                     f"{path}.url",
                     f"{host} is an address of this machine or of a private network;"
@@ -413,16 +413,6 @@ def _is_family(pattern: str, kind: str) -> bool:
 def _holds(topic: str, other: str) -> bool:
     """Whether a topic is the other or an ancestor of it."""
     return other == topic or other.startswith(topic + ".")
-
-
-def _may_be_public(host: str) -> bool:
-    """False for what is plainly not public; a name is looked up when a message leaves."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return is_public(host)
-    except ValueError:
-        return True
 
 
 def _one_line(error: Exception) -> str:
