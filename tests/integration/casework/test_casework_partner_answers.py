@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
-from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, partner_pb2, reply_pb2, task_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, partner_pb2, reply_pb2, task_pb2
+from huiyin_casework.casefile import ANSWER_PARTNER
 from huiyin_casework.model.webhooks import is_signed
 from huiyin_casework.store import INQUIRIES
 from huiyin_chassis import clock
@@ -138,6 +139,40 @@ def test_an_answer_is_posted_again_under_the_same_id_until_it_is_taken(run: Run)
             assert [headers[""] for headers, _ in partner.received] == ["POST /answers HTTP/1.1"] * 4
             assert len({(headers["webhook-id"], body) for headers, body in partner.received}) == 1
             assert (await office.steps(case)).count("case.delivered") == 1
+
+    run(test, **LOOPBACK)
+
+
+def test_an_answer_is_not_posted_again_where_a_process_died_before_it_noted_that(run: Run) -> None:
+    async def test(office: Office) -> None:
+        async with listening() as partner:
+            await passed(office, message(await create(office, callback_url=partner.url)))
+            case = await office.take(await case_of(office), *ORDER)
+            await office.sent()
+            inquiry = await inquiry_of(office, case)
+            told = Inquiry(name=inquiry.name, reply=inquiry.reply).SerializeToString()
+            await office.store.write(lambda tx: tx.outbox.add(ANSWER_PARTNER, told, "again"))
+            await office.sent()
+            assert len(partner.received) == 1
+            assert (await office.steps(case)).count("case.delivered") == 1
+
+    run(test, **LOOPBACK)
+
+
+def test_the_answer_of_a_case_that_was_reopened_is_posted_anew(run: Run) -> None:
+    async def test(office: Office) -> None:
+        async with listening() as partner:
+            receipt = (await passed(office, message(await create(office, callback_url=partner.url)))).receipt
+            case = await office.take(await case_of(office), *ORDER)
+            await office.sent()
+            feedback = message_pb2.GiveFeedbackRequest(receipt=receipt, satisfied=False, reason="还是不亮")
+            await office.call("GiveFeedback", feedback, "public")
+            case = await office.call("ReopenCase", case_pb2.ReopenCaseRequest(name=case.name, reason="再查"))
+            assert not (await inquiry_of(office, case)).HasField("deliver_time")
+            await office.take(case, "draft", "review", "approve", "publish")
+            await office.sent()
+            assert len({headers["webhook-id"] for headers, _ in partner.received}) == 2
+            assert (await office.steps(case)).count("case.delivered") == 2
 
     run(test, **LOOPBACK)
 
