@@ -161,7 +161,7 @@ class Fetcher:
 
     async def robots(self, url: str) -> Robots:
         """What the robots.txt of an address's host says to us; kept for a day. Raises Fault when it is not known."""
-        origin = _origin(url)
+        origin = _origin(_checked(url))
         known = self._hosts.setdefault(origin, _Known())
         self._hosts.move_to_end(origin)
         if len(self._hosts) > _HOSTS_REMEMBERED:

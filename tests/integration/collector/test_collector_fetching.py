@@ -242,6 +242,8 @@ def test_a_bomb_within_the_limit_of_size_is_known_by_its_ratio() -> None:
         ("http://user:word@town.example/", "ADDRESS_INVALID"),
         ("http://town.example:99999/", "ADDRESS_INVALID"),
         ("http://\x00/", "ADDRESS_INVALID"),
+        ("http://[", "HOST_UNKNOWN"),
+        ("", "SCHEME_REFUSED"),
         ("http://no-such-host.invalid/", "HOST_UNKNOWN"),
         ("http://127.0.0.1:1/", "CONNECT_FAILED"),
     ],
@@ -249,6 +251,9 @@ def test_a_bomb_within_the_limit_of_size_is_known_by_its_ratio() -> None:
 def test_addresses_that_lead_nowhere_are_told_by_name(url: str, reason: str) -> None:
     async def test(site: Site, fetcher: Fetcher) -> None:
         assert await fault_of(fetcher, url) == reason
+        with pytest.raises(Fault) as refused:
+            await fetcher.robots(url)
+        assert refused.value.reason == reason
 
     run(test)
 
