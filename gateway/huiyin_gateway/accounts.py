@@ -148,10 +148,16 @@ class OwnMethods:
         self, request: account_pb2.ListApiKeysRequest, principal: Principal
     ) -> account_pb2.ListApiKeysResponse:
         """Every key of an account, without secrets."""
-        query = select(API_KEYS).where(API_KEYS.c.account_id == request.parent.removeprefix("accounts/"))
+        account_id = request.parent.removeprefix("accounts/")
+        query = select(API_KEYS).where(API_KEYS.c.account_id == account_id)
         query = query.order_by(API_KEYS.c.create_time.desc(), API_KEYS.c.id.desc())
-        rows = await self._store.read(lambda connection: connection.execute(query).all())
-        return account_pb2.ListApiKeysResponse(api_keys=map(store.api_key, rows))
+
+        def read(connection: Connection) -> account_pb2.ListApiKeysResponse:
+            if connection.execute(select(ACCOUNTS.c.id).where(ACCOUNTS.c.id == account_id)).first() is None:
+                raise NotFound(request.parent)
+            return account_pb2.ListApiKeysResponse(api_keys=map(store.api_key, connection.execute(query)))
+
+        return await self._store.read(read)
 
     async def delete_api_key(self, request: account_pb2.DeleteApiKeyRequest, principal: Principal) -> Empty:
         """Refuses a key from now on, here at once and in other replicas within a minute."""

@@ -269,7 +269,7 @@ class _Document:
 
     def _path_parameter(self, binding: Binding, index: int) -> Json:
         name = _parameter_name(binding, index)
-        schema: Json = {"type": "string", "minLength": 1, "maxLength": 300, "pattern": "^[^/:]+$"}
+        schema: Json = {"type": "string", "minLength": 1, "pattern": "^[^/:]+$"}
         return {"name": name, "in": "path", "required": True, "schema": schema, "example": examples.ID}
 
     def _plain_parameter(self, field: Any, place: str, name: str) -> Json:

@@ -90,6 +90,15 @@ def test_a_broken_tree_is_refused_as_a_whole(run: Run) -> None:
     run(test)
 
 
+def test_a_unit_without_a_name_is_refused_by_its_place(run: Run) -> None:
+    async def test(office: Office) -> None:
+        units = [Unit(name="units/a", display_name="甲"), Unit(display_name="乙")]
+        error = await office.refusal("BatchUpdateUnits", unit_pb2.BatchUpdateUnitsRequest(units=units), "admin")
+        assert [(each.field, each.reason) for each in error.violations] == [("units[1].name", "REQUIRED")]
+
+    run(test)
+
+
 def test_an_account_reaches_its_units_and_all_below_them(run: Run) -> None:
     async def test(office: Office) -> None:
         await _write(office, _tree())

@@ -240,6 +240,14 @@ def test_a_call_takes_no_longer_than_the_client_would_wait(start: Start) -> None
     run(start, body)
 
 
+def test_keys_of_an_account_that_is_not_there_are_not_found(start: Start) -> None:
+    async def body(setting: Setting) -> None:
+        assert (await setting.ask("GET", "/v1/accounts/nobody/apiKeys", account="admin")).status == 404
+        assert (await setting.ask("GET", "/v1/accounts/desk/apiKeys", account="admin")).status == 200
+
+    run(start, body)
+
+
 def test_more_calls_than_there_are_places_are_refused_at_once(start: Start) -> None:
     async def body(setting: Setting) -> None:
         answers = await asyncio.gather(*(setting.ask("GET", "/v1/sources") for _ in range(40)))

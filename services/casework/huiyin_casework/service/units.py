@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from huiyin.casework.v1 import unit_pb2
-from huiyin_chassis.errors import NotFound
+from huiyin_chassis.errors import FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.paging import page
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, select
@@ -48,6 +48,11 @@ class UnitMethods:
         self, request: unit_pb2.BatchUpdateUnitsRequest, context: Any
     ) -> unit_pb2.BatchUpdateUnitsResponse:
         """Writes units, all or none."""
+        nameless = [index for index, unit in enumerate(request.units) if not unit.name]
+        if nameless:
+            raise InvalidArgument.of(
+                [FieldViolation(f"units[{index}].name", "is required; set it", "REQUIRED") for index in nameless]
+            )
 
         def write(tx: Tx) -> unit_pb2.BatchUpdateUnitsResponse:
             changed = offices.write_units(tx, request.units)
