@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway cli deploy/local
+PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway clients/python cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
 .PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock

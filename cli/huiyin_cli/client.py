@@ -12,22 +12,13 @@ from typing import Any, Self, TypeVar
 from urllib.parse import unquote
 
 import httpx
+from huiyin_client import Client
+from huiyin_client import Json as Json
+from huiyin_client import Problem as Problem
+from huiyin_client.problems import Attempts
+from huiyin_client.requests import PATIENCE, Call
 
-Json = dict[str, Any]
 T = TypeVar("T")
-
-_PAGE_SIZE = 1000
-_PATIENCE_SECONDS = 60.0
-"""How long a call that may be repeated is repeated while a part of the system is away."""
-
-
-class Problem(Exception):
-    """What went wrong, in a sentence for a person; `reason` is for programs, `status` the HTTP status or 0."""
-
-    def __init__(self, message: str, *, reason: str = "", status: int = 0) -> None:
-        super().__init__(message)
-        self.reason = reason
-        self.status = status
 
 
 @dataclass(frozen=True)
@@ -69,94 +60,51 @@ class Gateway:
     """Calls of the gateway. Every failure becomes a Problem."""
 
     def __init__(self, access: Access) -> None:
-        headers = {"authorization": f"Bearer {access.key}"} if access.key else {}
         self.address = access.address
-        self.http = httpx.Client(base_url=access.address, headers=headers, timeout=httpx.Timeout(30, read=60))
+        self.client = Client(access.address, access.key)
+
+    @property
+    def http(self) -> httpx.Client:
+        """The connections, for what is no JSON."""
+        return self.client.http
+
+    @http.setter
+    def http(self, http: httpx.Client) -> None:
+        self.client.http = http
 
     def get(self, path: str, **parameters: Any) -> Json:
         """GET; waits out a part that is away."""
-        return patiently(lambda: self.call("GET", path, params=_present(parameters)))
+        return self.client.get(path, **parameters)
 
     def post(self, path: str, body: Json, **parameters: Any) -> Json:
         """POST of a JSON body."""
-        return self.call("POST", path, json=body, params=_present(parameters))
+        return self.client.call(Call("POST", path, body=body, parameters=parameters))
 
-    def patch(self, path: str, body: Json) -> Json:
+    def patch(self, path: str, body: Json, **parameters: Any) -> Json:
         """PATCH of a JSON body."""
-        return self.call("PATCH", path, json=body)
+        return self.client.patch(path, body, **parameters)
 
-    def file(self, method: str, path: str, **options: Any) -> tuple[bytes, str]:
+    def delete(self, path: str) -> Json:
+        """DELETE."""
+        return self.client.delete(path)
+
+    def file(self, method: str, path: str, body: Json | None = None) -> tuple[bytes, str]:
         """A file, and the name under which it is to be saved."""
-        answer = self._answer(method, path, **options)
+        answer = self.client.answer(Call(method, path, body=body))
         _, _, name = answer.headers.get("content-disposition", "").partition("filename*=UTF-8''")
         return answer.content, unquote(name)
 
-    def call(self, method: str, path: str, **options: Any) -> Json:
-        """One call; the answer's JSON object."""
-        result: Json = self._answer(method, path, **options).json()
-        return result
-
-    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
-        try:
-            answer = self.http.request(method, path, **options)
-        except httpx.HTTPError as error:
-            raise self.unreachable(error) from error
-        if answer.is_error:
-            raise problem_of(answer)
-        return answer
-
     def pages(self, path: str, field: str, limit: int | None = None, **parameters: Any) -> Iterator[Json]:
         """The rows of a listing, page after page, at most `limit` of them."""
-        token, left = "", limit
-        while left is None or left > 0:
-            size = _PAGE_SIZE if left is None else min(left, _PAGE_SIZE)
-            page = self.get(path, pageSize=size, pageToken=token, **parameters)
-            rows = page.get(field, [])
-            yield from rows
-            left = None if left is None else left - len(rows)
-            token = page.get("nextPageToken", "")
-            if not token:
-                return
-
-    def unreachable(self, error: httpx.HTTPError) -> Problem:
-        """The Problem of a connection that failed."""
-        if isinstance(error, httpx.ConnectError):
-            return Problem(f"Nobody answers at {self.address}; is it running (make run)?", reason="UNAVAILABLE")
-        return Problem(f"The connection to {self.address} broke ({type(error).__name__}).", reason="UNAVAILABLE")
-
-
-def problem_of(answer: httpx.Response) -> Problem:
-    """Reads a problem document (RFC 9457); its violations become part of the sentence."""
-    try:
-        document = answer.json()
-        detail = str(document.get("detail") or document.get("title") or "")
-        reason = str(document.get("reason", ""))
-        told = [f"{item['field']}: {item['description']}" for item in document.get("violations", [])]
-        if len(told) > 1:
-            detail = "; ".join(told)
-    except ValueError:
-        detail, reason = answer.text[:300], ""
-    return Problem(detail or f"HTTP status {answer.status_code}", reason=reason, status=answer.status_code)
-
-
-def is_away(problem: Problem) -> bool:
-    """Whether the same call may succeed in a moment."""
-    return problem.reason == "UNAVAILABLE" or problem.status in (502, 503, 504)
+        return self.client.pages(path, field, limit=limit, **parameters)
 
 
 def patiently(call: Callable[[], T]) -> T:
     """Repeats a call that changes nothing, or nothing twice, while a part of the system is away."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    pause = 0.1
+    attempts = Attempts(True, time.monotonic() + PATIENCE)
     while True:
         try:
             return call()
         except Problem as problem:
-            if not is_away(problem) or time.monotonic() > deadline:
-                raise
+            pause = attempts.pause_after(problem, time.monotonic())
         time.sleep(pause)
-        pause = min(2.0, pause * 2)
-
-
-def _present(parameters: Json) -> Json:
-    return {name: value for name, value in parameters.items() if value not in (None, "", [])}

@@ -8,7 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-from huiyin_cli.client import Gateway, Json, Problem, is_away, patiently
+from huiyin_cli.client import Gateway, Json, Problem, patiently
 from huiyin_cli.uploading import check_table, response_of, upload
 
 _LOOK_SECONDS = 0.2
@@ -53,7 +53,7 @@ def import_file(
                 operation = upload(gateway, f"/v1/{source}:importPosts", path, parameters, progress, task)
                 return _follow(gateway, operation, progress, task)
             except Problem as problem:
-                if not (problem.reason == "OPERATION_LOST" or is_away(problem)) or attempt == _ATTEMPTS - 1:
+                if not (problem.reason == "OPERATION_LOST" or problem.away) or attempt == _ATTEMPTS - 1:
                     raise
             console.print("A part of the system was away; sending the file again. Rows that arrived stay single.")
             time.sleep(min(2.0, 0.2 * (attempt + 1)))

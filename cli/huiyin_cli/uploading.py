@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+from huiyin_client.problems import problem_of, unreachable
 from rich.progress import Progress, TaskID
 
-from huiyin_cli.client import Gateway, Json, Problem, problem_of
+from huiyin_cli.client import Gateway, Json, Problem
 
 _PIECE = 256 * 1024
 _ENDINGS = (".xlsx", ".csv", ".jsonl")
@@ -44,7 +45,7 @@ def upload(gateway: Gateway, url: str, path: Path, parameters: Json, progress: P
             timeout=httpx.Timeout(30, read=300, write=300),
         )
     except httpx.HTTPError as error:
-        raise gateway.unreachable(error) from error
+        raise unreachable(gateway.address, error) from error
     if answer.is_error:
         raise problem_of(answer)
     operation: Json = answer.json()

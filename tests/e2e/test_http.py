@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import csv
 import json
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from huiyin_client import AsyncClient, Client, Problem
 
 from tests import files
 from tests.e2e.conftest import SAMPLES, Start, System
@@ -82,6 +84,44 @@ def test_a_stale_etag_is_412_with_if_match_and_409_without(system: System) -> No
         assert http.post(path, json={"leadUnit": "units/desk", "etag": case["etag"]}).status_code == 409
         stale = http.post(path, json={"leadUnit": "units/desk"}, headers={"if-match": f'"{case["etag"]}"'})
         assert (stale.status_code, stale.json()["reason"]) == (412, "STALE_ETAG")
+
+
+def test_the_python_client_reads_pages_writes_once_and_follows_changes(system: System) -> None:
+    key = tomllib.loads(system.layout.client_file.read_text("utf-8"))["keys"]["desk"]
+    with Client(system.layout.address, key) as huiyin:
+        names = [case["name"] for case in huiyin.pages("/v1/cases", "cases", orderBy="create_time", limit=1500)]
+        total = huiyin.get("/v1/cases", pageSize=1, filter="drill = false")["totalSize"]
+        assert len(names) == len(set(names)) == int(total)
+        for kept in ({"etag": huiyin.get(f"/v1/{names[0]}")["etag"]}, {}):
+            once = {"note": "逐件核对"}
+            noted = [
+                huiyin.post(f"/v1/{names[0]}:note", once, idempotency_key=f"note-{kept}", **kept) for _ in range(2)
+            ]
+            assert noted[0]["etag"] == noted[1]["etag"]
+        with pytest.raises(Problem) as stale:
+            huiyin.post(f"/v1/{names[0]}:note", once, etag="stale")
+        assert (stale.value.reason, stale.value.status) == ("STALE_ETAG", 412)
+
+    async def follow() -> list[str]:
+        async with AsyncClient(system.layout.address, key) as huiyin:
+            stream = huiyin.changes(["case.*"])
+            waiting = asyncio.ensure_future(anext(stream))
+            while not waiting.done():  # the stream begins now, whenever that is
+                await huiyin.post(f"/v1/{names[1]}:note", {"note": "再看"})
+                await asyncio.wait([waiting], timeout=0.2)
+            found = [waiting.result()]
+            await stream.aclose()
+            await huiyin.post(f"/v1/{names[2]}:note", {"note": "断线时写下"})
+            again = huiyin.changes(["case.*"], found[0].cursor)
+            async for change in again:
+                found.append(change)
+                if change.data["change"]["name"] == names[2]:
+                    break
+            await again.aclose()
+            return [change.cursor for change in found]
+
+    cursors = asyncio.run(follow())
+    assert len(cursors) == len(set(cursors)) >= 2
 
 
 def test_an_order_is_printed_as_a_page_that_may_do_nothing(system: System, tmp_path: Path) -> None:

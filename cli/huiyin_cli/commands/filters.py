@@ -50,5 +50,5 @@ def filters_delete(name: _Name) -> None:
     """Keeps a filter no longer."""
     gateway = caller.gateway()
     kept = batching.kept_filter(gateway, name)
-    gateway.call("DELETE", f"/v1/{kept['name']}")
+    gateway.delete(f"/v1/{kept['name']}")
     out.print(f"{kept['displayName']} deleted", markup=False)

@@ -281,9 +281,7 @@ def receipt(
         pass
     if download:
         body = {"receipt": token, "attachment": download}
-        out.print(
-            str(attaching.save(*as_public().file("POST", "/v1/receipts:download", json=body), None)), markup=False
-        )
+        out.print(str(attaching.save(*as_public().file("POST", "/v1/receipts:download", body), None)), markup=False)
         return
     if withdraw:
         as_public().post("/v1/receipts:withdraw", {"receipt": token})

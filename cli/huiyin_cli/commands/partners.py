@@ -63,7 +63,7 @@ def partners_update(
     if not mask:
         raise typer.BadParameter("give what is to change: --name, --callback, --disable or --enable")
     path = f"/v1/{named(partner, 'partners')}"
-    changed = caller.gateway().call("PATCH", path, json=values, params={"updateMask": mask})
+    changed = caller.gateway().patch(path, values, updateMask=mask)
     out.print(f"{changed['name']} changed", markup=False, highlight=False)
 
 
