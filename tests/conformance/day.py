@@ -139,6 +139,10 @@ def _set_up(day: Day) -> None:
     for source, kind in (("board", source_pb2.Source.KIND_INBOX), ("file", source_pb2.Source.KIND_FILE)):
         made = {"display_name": source, "kind": kind, "expects_answer": False}
         day.do("collector.CreateSource", source_id=source, source=made)
+    # Nobody is there, and never will be (RFC 6761, section 6.4): a feed that fails has its health too.
+    feed = {"display_name": "新闻", "kind": source_pb2.Source.KIND_FEED, "uri": "https://feed.invalid/news"}
+    day.do("collector.CreateSource", source_id="feed", source=feed)
+    world.names["SourceHealth"] = "sources/feed/health"
     day.do("collector.UpdateSource", source={"name": "sources/file", "area": "西郊", "etag": ""})
     world.names |= {"Topic": "topics/城乡建设", "Place": "places/西郊", "Unit": "units/roads", "Source": "sources/file"}
     for service, kind in (("analyzer", "grading"), ("casework", "clocks"), ("notifier", "routes")):

@@ -63,8 +63,8 @@ def unknown(key: str, name: str) -> str:
     head, _, last = name.rpartition("/")
     if key.endswith(("Policy", "PolicyVersions")):
         return "policies/nothing"
-    if last == "admission":
-        return "inquiries/nothing/admission"
+    if last in ("admission", "health"):
+        return f"{head.partition('/')[0]}/nothing/{last}"
     return f"{head}/nothing"
 
 

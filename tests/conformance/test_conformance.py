@@ -120,6 +120,7 @@ def test_a_name_that_nothing_has_is_not_found(world: World, key: str, field_name
 FOR_ALL = {
     "Partner": "who may see partners sees all of them; one that posts proves itself by its signature",
     "Source": "a source belongs to the whole body",
+    "SourceHealth": "and so does how it is",
     "Unit": "the tree of units is everybody's directory",
     "Topic": "one tree of topics for all",
     "Place": "one gazetteer for all",

@@ -9,12 +9,20 @@ from tests.conformance.world import METHODS, World
 ELSEWHERE_PROVED = {
     "analyzer.AcceptRegrouping": "the analyzer proposes of itself, in its own time: test_analyzer_regroupings",
     "analyzer.DismissRegrouping": "the same",
+    "collector.ImportOpml": "what is visited stands outside: tests/integration/collector",
+    "collector.PauseSource": "the same",
+    "collector.ResumeSource": "the same",
+    "collector.RunSource": "the same",
     "casework.CompleteClock": "a clock has to run out first: test_casework_supervision",
 }
 """Methods that need what a day does not bring, and the tests that have it."""
 
 WITHOUT_REQUEST_ID = {
     "collector.UpdateSource": "sets what is given; its etag says what was seen",
+    "collector.ImportOpml": "sources are known again by their addresses",
+    "collector.PauseSource": "sets what is given",
+    "collector.ResumeSource": "sets what is given",
+    "collector.RunSource": "a second visit finds nothing new",
     "collector.ImportPosts": "rows are known again by their ids",
     "analyzer.BatchUpdateTopics": "sets what is given",
     "analyzer.BatchUpdatePlaces": "sets what is given",
@@ -54,6 +62,8 @@ READS = (
     "Test",
 )
 READS_TOO = {
+    "collector.ExportOpml",
+    "collector.TrySource",
     "casework.PrepareInquiry",
     "casework.ProposeAssignment",
     "casework.FillReplyTemplate",
