@@ -16,7 +16,7 @@ from tests.e2e.conftest import SAMPLES, Start, System
 
 HERE = Path(__file__).parent
 MINUTES = float(os.environ.get("MINUTES") or 20)
-SHORT = ["--phases", "examples,coverage", "--max-examples", "3", "--include-method", "GET"]
+SHORT = ["--phases", "examples,coverage", "--max-examples", "3", "--include-method", "GET", "--max-time", "40"]
 STREAM = "StreamChanges"
 """It never ends; test_http reads it."""
 
