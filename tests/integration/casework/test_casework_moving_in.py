@@ -75,7 +75,9 @@ def test_a_row_becomes_an_inquiry_whose_case_is_brought_to_where_it_stood(
         assert (outcome.row, outcome.kind) == (2, Outcome.KIND_CREATED)
         case = await _read(office, outcome.inquiry, "e1")
         assert (case.state, case.lead_unit) == (state, "units/water" if steps else "")
-        assert await office.steps(case) == ["case.opened", "case.inquiry_joined", "case.imported", *steps]
+        expected = ["case.opened", "case.inquiry_joined", "case.imported", *steps]
+        # What was promised long ago is supervised at once, whenever the clocks are looked at.
+        assert (await office.steps(case))[: len(expected)] == expected
         entries = (await office.call("ListEntries", case_pb2.ListEntriesRequest(parent=case.name))).entries
         assert entries[2].actor == "accounts/desk"
         assert json.loads(entries[2].details)["file"] == "台账.xlsx"
