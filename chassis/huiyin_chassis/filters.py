@@ -82,7 +82,8 @@ def path_field(column: ColumnElement[Any], collection: str) -> Compare:
 def within(column: ColumnElement[Any], path: str) -> ColumnElement[bool]:
     """Paths that are `path` or lie below it; by range, so that an index serves it."""
     # "/" follows "." in every collation by code point, so the range holds exactly what begins with path + ".".
-    return or_(column == path, and_(column > f"{path}.", column < f"{path}/"))
+    # One range around both first: most rows lie outside of it, and are compared no further.
+    return and_(column >= path, column < f"{path}/", or_(column == path, column > f"{path}."))
 
 
 def number_field(column: ColumnElement[Any]) -> Compare:
