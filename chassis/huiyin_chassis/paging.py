@@ -45,8 +45,6 @@ class Page:
 
     rows: Sequence[Row[Any]]
     next_page_token: str
-    is_whole: bool
-    """Whether it is the first and the last, so that it holds all that there is."""
 
 
 def page(
@@ -71,9 +69,9 @@ def page(
     query = query.add_columns(*keys).order_by(*(column.desc() if down else column.asc() for column, down in order))
     rows = connection.execute(query.limit(size + 1)).all()
     if len(rows) <= size:
-        return Page(rows, "", is_whole=not page_token)
+        return Page(rows, "")
     rows = rows[:size]
-    return Page(rows, _token(list(rows[-1][-len(order) :]), bound), is_whole=False)
+    return Page(rows, _token(list(rows[-1][-len(order) :]), bound))
 
 
 def total(connection: Connection, query: Select[Any]) -> int:
