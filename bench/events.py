@@ -20,11 +20,10 @@ from pathlib import Path
 
 import jieba
 import numpy as np
-from huiyin_analyzer.model.joining import REVIEWED_GROWTH, Joiner
-from huiyin_analyzer.model.repair import split
+from huiyin_analyzer.model.joining import Joiner
+from huiyin_analyzer.model.repair import is_due_for_splitting, split
 from huiyin_analyzer.model.terms import Terms
 from huiyin_analyzer.model.text import Reader
-from huiyin_analyzer.worker.repairing import LEAST_SPLIT
 from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial.distance import squareform
 from sklearn.feature_extraction.text import TfidfVectorizer
@@ -68,8 +67,7 @@ class Stage:
             self.groups[first] += self.groups.pop(second)
             self.merges += 1
             event = first
-        size = len(self.groups[event])
-        if size >= LEAST_SPLIT and size.bit_length() > int(size / REVIEWED_GROWTH).bit_length():
+        if is_due_for_splitting(len(self.groups[event])):
             posts = sorted(self.groups[event], key=self._order.__getitem__)
             groups = sorted(split([self._placed[post] for post in posts], self._joiner.weigh), key=len, reverse=True)
             if len(groups) > 1:

@@ -8,13 +8,29 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from huiyin_analyzer.model.joining import ELSEWHERE, LIKENESS, UNIT, Weighed, likeness_in_time, one_in_another
+from huiyin_analyzer.model.joining import (
+    ELSEWHERE,
+    LIKENESS,
+    REVIEWED_GROWTH,
+    UNIT,
+    Weighed,
+    likeness_in_time,
+    one_in_another,
+)
 from huiyin_analyzer.model.terms import Terms
 
 APART: Final = LIKENESS - 0.02
 """Below it groups of posts speak of different matters. What joins them is higher: only what is clear is split."""
+_LEAST_SPLIT: Final = 8
+"""Whether it is several is asked of an event of so many posts, of twice as many, and so on."""
 _MOST_POSTS: Final = 300
 """Of a larger event nothing is proposed: the work grows with the square."""
+
+
+def is_due_for_splitting(size: int) -> bool:
+    """Whether an event that is reviewed at this number of posts is to be looked at for several matters."""
+    # It is reviewed as it grows by a part of its size; of those times one in each doubling is taken.
+    return size >= _LEAST_SPLIT and size.bit_length() > int(size / REVIEWED_GROWTH).bit_length()
 
 
 def split(posts: Sequence[tuple[str, Terms, str, int]], weigh: Callable[[Terms], Weighed]) -> list[list[str]]:

@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.store import Tx
-from sqlalchemy import Connection, and_, delete, exists, func, or_, select
+from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from huiyin_analyzer.model.events import Event
 from huiyin_analyzer.store import POSTS, TOPIC_CORRECTIONS, TOPIC_RECOUNTS, chunks
@@ -27,11 +27,6 @@ def note(tx: Tx, posts: Sequence[str], *, event_id: str, topic: str, reason: str
     """Keeps a correction of each post. `event_id`: the event where all of it was corrected; `topic` "": taken back."""
     row = {"event_id": event_id, "topic": topic, "reason": reason, "author": author, "create_time": tx.now_us}
     insert_many(tx.connection, TOPIC_CORRECTIONS, [{"post_id": post_id, **row} for post_id in posts])
-
-
-def there_are(connection: Connection) -> bool:
-    """Whether anything was ever corrected."""
-    return bool(connection.scalar(select(exists().select_from(TOPIC_CORRECTIONS))))
 
 
 def in_force(connection: Connection, posts: Iterable[str]) -> dict[str, Correction]:

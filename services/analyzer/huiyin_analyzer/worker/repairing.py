@@ -6,25 +6,19 @@ unit works on is left as it is, and what would be done is proposed to people.
 
 from __future__ import annotations
 
-from typing import Final
-
 import structlog
 from huiyin.analyzer.v1 import event_pb2
 from huiyin_chassis.ids import derived_id
 from huiyin_chassis.store import Tx
 
 from huiyin_analyzer import store
-from huiyin_analyzer.model.joining import REVIEWED_GROWTH
 from huiyin_analyzer.model.regrouping import SYSTEM, Kind, Move, Regrouping, Standing
-from huiyin_analyzer.model.repair import split
+from huiyin_analyzer.model.repair import is_due_for_splitting, split
 from huiyin_analyzer.regrouping import Moved, Rules, carry_out, tell_of
 from huiyin_analyzer.store import regroupings
 from huiyin_analyzer.worker.state import State, kept_terms
 
 log = structlog.get_logger(__name__)
-
-LEAST_SPLIT: Final = 8
-"""Whether it is several is asked of an event of so many posts, of twice as many, and so on."""
 
 
 class Repairs:
@@ -73,9 +67,7 @@ class Repairs:
 
     def _may_be_several(self, event_id: str, drill: bool) -> bool:
         size = self._state.joiners[drill].size(event_id)
-        # It is reviewed as it grows by a part of its size; of those times one in each doubling is taken.
-        doubled = size.bit_length() > int(size / REVIEWED_GROWTH).bit_length()
-        return doubled and size >= LEAST_SPLIT and self._state.bounds.may_split(event_id)
+        return is_due_for_splitting(size) and self._state.bounds.may_split(event_id)
 
     def _in_order(self, one: str, other: str) -> tuple[str, str]:
         first_of = regroupings.first_numbers(self._tx.connection, (one, other))
