@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway clients/python cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
-.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
+.PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-import bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -75,6 +75,9 @@ bench-gateway: setup ## requests a second beside a bare Starlette handler, and t
 
 bench-idle: setup ## what SOURCES=10000 sources cost while none is due
 	@SOURCES=$(or $(SOURCES),10000) $(BIN)/python -m bench.idle
+
+bench-import: setup ## memory and speed of imports of ROWS=1000000 rows, and of workbooks of a tenth of them
+	@ROWS=$(or $(ROWS),1000000) $(BIN)/python -m bench.imports
 
 bench-scale: setup ## what a post costs among 1,000, 10,000 and 100,000 live events
 	@$(BIN)/python -m bench.scale

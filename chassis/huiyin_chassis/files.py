@@ -1,6 +1,6 @@
 """Tables in files: the first sheet of a workbook, comma-separated values, or JSON lines, read row by row.
 
-Whoever opens workbooks depends on python-calamine and openpyxl; both are loaded when the first one is opened.
+Whoever opens workbooks depends on python-calamine and openpyxl; they are loaded when one is opened.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ import csv
 import io
 import itertools
 import json
+import re
 import unicodedata
-import zipfile
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, BinaryIO, Final, NamedTuple, Protocol
@@ -23,27 +23,24 @@ from huiyin_chassis.errors import InvalidArgument
 
 Row = tuple[int, Sequence[object]]
 
-IN_MEMORY: Final = 64 * 2**20
-"""Workbooks up to this size, unpacked, in bytes, are read at once: six times faster than streaming, in more memory."""
-
-MOST_UNPACKED: Final = 4 * 2**30
-"""A workbook that unpacks to more bytes than this is refused."""
+ENCODINGS: Final = {"UTF-8": "utf-8-sig", "UTF-16": "utf-16", "GB18030": "gb18030", "BIG5": "big5hkscs"}
+"""Encodings that CSV may be told to be in, as Python knows them."""
+DELIMITERS: Final = ",;\t|"
 
 _PIECE_BYTES: Final = 2**20
 _PROBE: Final = 64 * 2**10
 _KEYS_FROM: Final = 1_000
 _LONGEST_LINE: Final = 2**20
-_SAVE_AGAIN: Final = "the workbook is damaged; open it in a spreadsheet and save it again"
-_DAMAGED: Final = (
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    SyntaxError,
-    EOFError,
-    zipfile.BadZipFile,
-)
+_LONGEST_ROW: Final = 4 * 2**20
+"""Of CSV, in characters: as many as a row of quoted lines may have."""
+_MOST_COLUMNS: Final = 16_384
+"""As many as a spreadsheet has."""
+_CHINESE: Final = {
+    "gb18030": ("gb2312", re.compile(rb"[\xb0-\xd7][\xa1-\xfe]")),
+    "big5hkscs": ("big5", re.compile(rb"[\xa4-\xc6][\x40-\x7e\xa1-\xfe]")),
+}
+"""The wider encoding, the narrower that it holds, and what stands for the characters in common use there (level 1)."""
+_QUOTED: Final = re.compile('"[^"]*"')
 _ENDINGS: Final = {".xlsx": "XLSX", ".csv": "CSV", ".jsonl": "JSONL", ".ndjson": "JSONL"}
 
 
@@ -78,7 +75,10 @@ class BadRow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """A table: its header cells, its rows with their numbers (the header of a file is row 1), and how many at most."""
+    """A table: its header cells, its rows with their numbers (the header of a file is row 1), and how many at most.
+
+    The count is 0 where it is not known.
+    """
 
     header: Sequence[object]
     rows: Iterator[Row | BadRow]
@@ -116,15 +116,20 @@ async def receive(file: BinaryIO, first: Piece, rest: AsyncIterator[Piece], *, m
     file.seek(0)
 
 
-def open_table(file: BinaryIO, format: Format, *, keep_empty: bool = False) -> Table:
+def open_table(
+    file: BinaryIO, format: Format, *, keep_empty: bool = False, encoding: str = "", delimiter: str = ""
+) -> Table:
     """Opens the table in a file that is read from its beginning. Raises UnreadableFile, here or while rows are read.
 
-    Rows without content are left out; `keep_empty` keeps those between others (a blank line of CSV is no row). Memory
+    Rows without content are left out; `keep_empty` keeps those between others (a blank line of CSV is no row).
+    `encoding` (a value of ENCODINGS) and `delimiter` are those of CSV; they are found out where none is given. Memory
     does not grow with a file of CSV or JSON lines, nor with the rows of a large workbook.
     """
     if format is Format.JSONL:
         return _open_json_lines(file)
-    return (_open_workbook if format is Format.XLSX else _open_csv)(file, keep_empty)
+    if format is Format.XLSX:
+        return _open_workbook(file, keep_empty)
+    return _open_csv(file, keep_empty, encoding, delimiter)
 
 
 def find_column(header: Sequence[object], name: str) -> int | None:
@@ -145,8 +150,14 @@ def _with_header(rows: Iterator[Row], count: Callable[[], int], keep_empty: bool
     header = next(filter(_is_full, rows), None)
     if header is None:
         raise UnreadableFile("the file holds no row; its first row must name the columns")
+    _check_width(header[1])
     kept = _with_empty(rows) if keep_empty else filter(_is_full, rows)
     return Table(header[1], kept, max(count() - header[0], 0))
+
+
+def _check_width(header: Sized) -> None:
+    if len(header) > _MOST_COLUMNS:
+        raise UnreadableFile(f"the file has more than {_MOST_COLUMNS} columns; leave out those that say nothing")
 
 
 def _is_full(row: Row) -> bool:
@@ -166,48 +177,26 @@ def _with_empty(rows: Iterator[Row]) -> Iterator[Row]:
 
 
 def _open_workbook(file: BinaryIO, keep_empty: bool) -> Table:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            unpacked = sum(member.file_size for member in archive.infolist())
-    except zipfile.BadZipFile as error:
-        raise UnreadableFile("the file is no xlsx workbook; open it in a spreadsheet and save it as xlsx") from error
-    if unpacked > MOST_UNPACKED:
-        raise UnreadableFile("the workbook is too large; split it, or save it as CSV")
-    file.seek(0)
-    return (_read_at_once if unpacked <= IN_MEMORY else _stream)(file, keep_empty)
-
-
-def _read_at_once(file: BinaryIO, keep_empty: bool) -> Table:
-    from python_calamine import CalamineError, CalamineWorkbook
-
-    try:
-        sheet = CalamineWorkbook.from_filelike(file).get_sheet_by_index(0)
-    except (CalamineError, IndexError) as error:
-        raise UnreadableFile(_SAVE_AGAIN) from error
-    return _with_header(enumerate(sheet.iter_rows(), 1), lambda: sheet.total_height, keep_empty)
-
-
-def _stream(file: BinaryIO, keep_empty: bool) -> Table:
-    # Loaded here: it costs every process that reads no large workbook 10 MB.
-    from openpyxl import load_workbook
+    # Loaded here: most processes read none.
+    from huiyin_chassis import workbooks
 
     def rows() -> Iterator[Row]:
         try:
-            yield from enumerate(sheet.iter_rows(values_only=True), 1)
-        except _DAMAGED as error:
-            raise UnreadableFile(_SAVE_AGAIN) from error
+            yield from sheet.rows
+        except workbooks.UnreadableWorkbook as error:
+            raise UnreadableFile(str(error)) from error
 
     try:
-        sheet = load_workbook(file, read_only=True, data_only=True).worksheets[0]
-    except _DAMAGED as error:
-        raise UnreadableFile(_SAVE_AGAIN) from error
-    return _with_header(rows(), lambda: sheet.max_row or 0, keep_empty)
+        sheet = workbooks.open_sheet(file)
+    except workbooks.UnreadableWorkbook as error:
+        raise UnreadableFile(str(error)) from error
+    return _with_header(rows(), lambda: sheet.count, keep_empty)
 
 
-def _open_csv(file: BinaryIO, keep_empty: bool) -> Table:
-    encoding = _encoding_of(file)
+def _open_csv(file: BinaryIO, keep_empty: bool, encoding: str, delimiter: str) -> Table:
+    encoding = _encoding_of(file, encoding)
     file.seek(0)
-    dialect = _dialect_of(file.read(_PROBE).decode(encoding, "ignore"))
+    dialect = _dialect_of(delimiter or _delimiter_of(file.read(_PROBE).decode(encoding, "ignore")))
     csv.field_size_limit(_LONGEST_LINE)
     try:
         # Counted beforehand, so that progress has an end; quoted line breaks make lines and rows differ.
@@ -220,21 +209,58 @@ def _open_csv(file: BinaryIO, keep_empty: bool) -> Table:
 def _csv_rows(file: BinaryIO, encoding: str, dialect: type[csv.Dialect]) -> Iterator[Row]:
     file.seek(0)
     text = io.TextIOWrapper(file, encoding, newline="")
+    left = _LONGEST_ROW
+
+    def lines() -> Iterator[str]:
+        nonlocal left
+        for line in text:
+            left -= len(line)
+            if left < 0:
+                raise csv.Error
+            yield line
+
     try:
-        yield from enumerate(csv.reader(text, dialect), 1)
+        for row in enumerate(csv.reader(lines(), dialect), 1):
+            left = _LONGEST_ROW
+            yield row
     finally:
         # Let go without closing the file, which is read twice; whoever closed it already needs no more.
         with contextlib.suppress(ValueError):
             text.detach()
 
 
-def _encoding_of(file: BinaryIO) -> str:
-    start = file.read(2)
-    utf16 = start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-    for encoding in ("utf-16",) if utf16 else ("utf-8-sig", "gb18030"):
+def _encoding_of(file: BinaryIO, told: str) -> str:
+    """The encoding of a file, which has to be without fault in it."""
+    file.seek(0)
+    probe = file.read(_PROBE)
+    for encoding in [told] if told else _candidates(probe):
         if _decodes(file, encoding):
             return encoding
-    raise UnreadableFile("the file is neither UTF-8 nor GB18030; save it as CSV UTF-8")
+    if told:
+        raise UnreadableFile(f"the file is not in {told}; name its encoding, or save it as CSV UTF-8")
+    raise UnreadableFile("the file is neither in UTF-8 or UTF-16 nor in GB18030 or Big5; save it as CSV UTF-8")
+
+
+def _candidates(probe: bytes) -> list[str]:
+    """The encodings that a file may be in by its beginning, the likeliest first."""
+    if probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return ["utf-16"]
+    # A line's end has a zero beside it then, and all zeros of a text stand on the same side.
+    for encoding, zeros, others in (
+        ("utf-16-le", probe[1::2], probe[::2]),
+        ("utf-16-be", probe[::2], probe[1::2]),
+    ):
+        if zeros.count(0) > 1 and not others.count(0) and "\n" in probe.decode(encoding, "ignore"):
+            return [encoding]
+    return ["utf-8-sig", *sorted(_CHINESE, key=lambda name: _share_in_use(probe, name), reverse=True)]
+
+
+def _share_in_use(probe: bytes, encoding: str) -> float:
+    """Which share of the characters beyond ASCII is in common use, if a text is in GB 18030 or Big5."""
+    narrow, in_use = _CHINESE[encoding]
+    wide = [character for character in probe.decode(encoding, "replace") if character > "\x7f"]
+    hits = sum(in_use.fullmatch(character.encode(narrow, "ignore")) is not None for character in wide)
+    return hits / max(len(wide), 1)
 
 
 def _decodes(file: BinaryIO, encoding: str) -> bool:
@@ -251,13 +277,17 @@ def _decodes(file: BinaryIO, encoding: str) -> bool:
     return True
 
 
-def _dialect_of(probe: str) -> type[csv.Dialect]:
-    """The delimiter that stands most often in the header line, quotation marks doubled as RFC 4180 has them."""
+def _delimiter_of(probe: str) -> str:
+    """The delimiter that stands most often in the header line, outside of quotation marks."""
     header = next((line for line in probe.splitlines() if line.strip()), "")
-    best = max(",;\t|", key=header.count)
+    return max(DELIMITERS, key=_QUOTED.sub("", header).count)
+
+
+def _dialect_of(found: str) -> type[csv.Dialect]:
+    """Quotation marks doubled as RFC 4180 has them."""
 
     class Found(csv.excel):
-        delimiter = best
+        delimiter = found
 
     return Found
 
@@ -268,6 +298,7 @@ def _open_json_lines(file: BinaryIO) -> Table:
     for _, parsed in itertools.islice(_json_lines(file), _KEYS_FROM):
         if isinstance(parsed, dict):
             keys.update(dict.fromkeys(parsed))
+            _check_width(keys)
     if not keys:
         raise UnreadableFile("the file holds no JSON object; write one object a line")
     return Table(list(keys), _json_rows(file, list(keys)), count)
