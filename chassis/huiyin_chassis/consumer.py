@@ -82,6 +82,17 @@ Apply = Callable[[Tx, Sequence[feed_pb2.Change], FeedPosition], None]
 Relist = Callable[[], Awaitable[str]]
 
 
+async def first_cursor(call: Any) -> str:
+    """Where a stream of changes begins that was just opened; ends it. Raises Unavailable."""
+    try:
+        async for batch in call:
+            cursor: str = batch.cursor
+            return cursor
+    finally:
+        call.cancel()
+    raise Unavailable("FEED_INTERRUPTED", "a feed ended before it began; it is asked again")
+
+
 _running: weakref.WeakSet[Consumer] = weakref.WeakSet()
 
 

@@ -156,7 +156,7 @@ SERVICE_PERMISSIONS: Final[dict[str, frozenset[str]]] = {
             "analyzer.events.hold",
         }
     ),
-    "notifier": frozenset({"casework.cases.watch", "casework.cases.read"}),
+    "notifier": frozenset({"collector.posts.watch", "casework.cases.watch", "casework.cases.read"}),
     "gateway": frozenset(
         {
             "collector.posts.watch",

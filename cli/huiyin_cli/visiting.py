@@ -21,6 +21,7 @@ HEALTHS: Final[dict[str, Callable[[Json], str]]] = {
     "items/day": lambda health: f"{health.get('itemsADay', 0):.1f}",
     "last success": lambda health: local(health.get("lastSuccessTime", "")),
     "next visit": lambda health: local(health.get("nextVisitTime", "")),
+    "alarm": lambda health: short(str(health.get("alarm", "")), "ALARM_").lower(),
     "failed": lambda health: str(health.get("errorStreak", 0) or ""),
     "title": lambda health: str(health.get("errorReason", "")),
 }
@@ -37,6 +38,8 @@ def health_lines(health: Json) -> Iterator[str]:
         ("next visit", "nextVisitTime"),
     ):
         yield f"  {label:14} {local(health.get(field, '')) or '—'}"
+    if health.get("alarm"):
+        yield f"  {HEALTHS['alarm'](health)} since {local(health.get('alarmTime', ''))}"
     if health.get("itemsPassedOver"):
         yield f"  {health['itemsPassedOver']} items of the last visit had neither title nor text"
     if health.get("errorStreak"):

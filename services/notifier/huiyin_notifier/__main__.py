@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from huiyin.casework.v1 import casework_service_pb2_grpc
+from huiyin.collector.v1 import collector_service_pb2_grpc
 from huiyin.notifier.v1 import notifier_service_pb2, notifier_service_pb2_grpc
 from huiyin_chassis import client, process
 from huiyin_chassis.feed import Feed
@@ -16,7 +17,7 @@ from huiyin_notifier.config import NotifierSettings
 from huiyin_notifier.service import NotifierServicer
 from huiyin_notifier.store import MIGRATIONS, NotifierStore
 from huiyin_notifier.worker.channels import Webhook
-from huiyin_notifier.worker.following import Follower
+from huiyin_notifier.worker.following import follow_casework, follow_collector
 from huiyin_notifier.worker.forgetting import Forgetting
 from huiyin_notifier.worker.sending import Sender
 
@@ -36,9 +37,18 @@ async def serve(settings: NotifierSettings) -> None:
     webhook = Webhook(timeout=settings.send_timeout, allow_private=settings.allow_private_receivers)
     sender = Sender(store, webhook, attempts=settings.send_attempts, first_pause=settings.send_first_pause)
     forgetting = Forgetting(store, feed, timedelta(days=settings.keep_days))
-    async with client.connect(settings.casework_address) as channel:
-        follower = Follower(store, casework_service_pb2_grpc.CaseworkServiceStub(channel), signer)
-        workers = {"casework": follower.consumer.run, "sending": sender.run, "forgetting": forgetting.run}
+    async with (
+        client.connect(settings.casework_address) as casework,
+        client.connect(settings.collector_address) as collector,
+    ):
+        cases = follow_casework(store, casework_service_pb2_grpc.CaseworkServiceStub(casework), signer)
+        sources = follow_collector(store, collector_service_pb2_grpc.CollectorServiceStub(collector), signer)
+        workers = {
+            "casework": cases.consumer.run,
+            "collector": sources.consumer.run,
+            "sending": sender.run,
+            "forgetting": forgetting.run,
+        }
         await Server("notifier", settings, [service]).run(workers, store)
 
 

@@ -22,6 +22,7 @@ class NotifierSettings(ProcessSettings):
         "sqlite:///path/to/file or postgresql://user@host/database.",
     )
     key_file: Path = setting("HUIYIN_KEY_FILE", Path("var/keys/private/notifier.pem"), "This process's private key.")
+    collector_address: str = setting("HUIYIN_COLLECTOR_ADDRESS", "127.0.0.1:8081", "host:port of the collector.")
     casework_address: str = setting("HUIYIN_CASEWORK_ADDRESS", "127.0.0.1:8083", "host:port of casework.")
     allow_private_receivers: bool = setting(
         "HUIYIN_ALLOW_PRIVATE_RECEIVERS",

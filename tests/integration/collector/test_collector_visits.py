@@ -12,11 +12,15 @@ from google.protobuf import field_mask_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.errors import from_rpc_error
+from huiyin_chassis.feed import unpack
 from huiyin_collector.store import visits
+from huiyin_collector.store.tables import VISITS
+from sqlalchemy import update
 
 from tests.integration.collector.conftest import OFFICER, Collector, Run, Source, Start
 from tests.integration.collector.site import Request, Site, feed, response, serve
 
+Health = source_pb2.SourceHealth
 Test = Callable[[Collector, Site], Coroutine[Any, Any, None]]
 
 
@@ -175,6 +179,53 @@ def test_a_failure_is_told_by_name_and_the_pause_grows(go: Callable[[Test], None
         site.pages["/feed"] = response(feed(("/1", "停水")))
         healed = await collector.visit("town")
         assert (healed.error_streak, healed.error_reason, healed.error_message) == (0, "", "")
+
+    go(test)
+
+
+def test_a_source_that_falls_silent_or_fails_for_long_raises_an_alarm_until_it_recovers(
+    go: Callable[[Test], None],
+) -> None:
+    async def test(collector: Collector, site: Site) -> None:
+        def back(days: float) -> Callable[[Any], None]:
+            """Sets the times of the visits back, as if so many days had gone by."""
+            shift = int(days * 86_400e6)
+            times = {name: VISITS.c[name] - shift for name in ("last_success_time", "last_item_time")}
+            return lambda tx: tx.execute(update(VISITS).values(times))
+
+        kinds = ["source.silent", "source.failing", "source.recovered"]
+        site.pages["/feed"] = response(feed(*((f"/{each}", f"停水{each}") for each in range(14))))
+        await collector.add("town", site.url(), display_name="青石镇论坛")
+        await collector.visited("town")
+        site.pages["/feed"] = response(feed(*((f"/{each}", f"停水{each}") for each in range(14, 40))))
+        assert (await collector.visit("town")).items_total == 40
+        await collector.store.write(back(2.5))
+        silent = await collector.visit("town")
+        assert silent.alarm == Health.ALARM_SILENT
+        assert silent.alarm_time == silent.last_visit_time
+        listed = await collector.stub.ListSourceHealth(
+            source_pb2.ListSourceHealthRequest(failing=True), **collector.by(OFFICER)
+        )
+        assert list(listed.healths) == [silent]
+        # It is told once.
+        assert (await collector.visit("town")).revision == silent.revision == 1
+        site.pages["/feed"] = response(feed(("/41", "来水了")))
+        assert (await collector.visit("town")).alarm == Health.ALARM_UNSPECIFIED
+
+        site.pages["/feed"] = response("down", status="503 Service Unavailable")
+        streaks = [await collector.visit("town") for _ in range(8)]
+        assert [each.alarm for each in streaks] == [Health.ALARM_UNSPECIFIED] * 7 + [Health.ALARM_FAILING]
+        site.pages["/feed"] = response(feed(("/41", "来水了")))
+        healed = await collector.visit("town")
+        assert (healed.alarm, healed.HasField("alarm_time"), healed.revision) == (Health.ALARM_UNSPECIFIED, False, 4)
+        told = await collector.changes(kinds=kinds)
+        assert [(change.kind, change.revision) for change in told] == [
+            ("source.silent", 1),
+            ("source.recovered", 2),
+            ("source.failing", 3),
+            ("source.recovered", 4),
+        ]
+        assert {unpack(change, Health).display_name for change in told} == {"青石镇论坛"}
 
     go(test)
 

@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import pytest
 from huiyin.casework.v1 import clock_pb2, task_pb2
+from huiyin.collector.v1 import source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
@@ -187,3 +188,9 @@ def test_tasks_are_told_of_with_the_case_that_they_belong_to() -> None:
     change = feed_pb2.Change(kind="task.created", name="tasks/7", revision=1)
     change.resource.Pack(task_pb2.Task(name="tasks/7", case="cases/1"))
     assert happening_of(change) == Happening("task.created", "tasks/7", 1, "cases/1")
+
+
+def test_sources_are_told_of_by_their_names() -> None:
+    change = feed_pb2.Change(kind="source.silent", name="sources/board/health", revision=3)
+    change.resource.Pack(source_pb2.SourceHealth(name=change.name, display_name="青石镇论坛", revision=3))
+    assert happening_of(change) == Happening("source.silent", "sources/board/health", 3, title="青石镇论坛")

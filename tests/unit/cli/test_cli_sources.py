@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from huiyin_cli.console import local
 from huiyin_cli.visiting import HEALTHS, SOURCES, health_lines, trial_lines
 
 HEALTH: dict[str, Any] = {
@@ -16,6 +17,8 @@ HEALTH: dict[str, Any] = {
     "errorStreak": 3,
     "errorReason": "TOO_SLOW",
     "errorMessage": "it sent nothing for 20 s",
+    "alarm": "ALARM_SILENT",
+    "alarmTime": "2026-03-02T01:00:00Z",
 }
 
 
@@ -33,7 +36,7 @@ def test_a_source_is_a_line() -> None:
 
 
 def test_the_health_of_a_source_says_what_failed_and_why() -> None:
-    assert [read(HEALTH) for read in HEALTHS.values()] == ["town", "ACTIVE", "2.3", "", "", "3", "TOO_SLOW"]
+    assert [read(HEALTH) for read in HEALTHS.values()] == ["town", "ACTIVE", "2.3", "", "", "silent", "3", "TOO_SLOW"]
     assert list(health_lines(HEALTH)) == [
         "town  ACTIVE  https://town.example/feed",
         "  items a day    2.3, 31 in all",
@@ -41,6 +44,7 @@ def test_the_health_of_a_source_says_what_failed_and_why() -> None:
         "  last success   —",
         "  last new item  —",
         "  next visit     —",
+        f"  silent since {local(HEALTH['alarmTime'])}",
         "  2 items of the last visit had neither title nor text",
         "  failed 3 times: TOO_SLOW",
         "  it sent nothing for 20 s",

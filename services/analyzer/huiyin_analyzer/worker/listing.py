@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 from huiyin.collector.v1 import post_pb2
 from huiyin_chassis import client
-from huiyin_chassis.errors import Unavailable
+from huiyin_chassis.consumer import first_cursor
 from huiyin_chassis.identity import Signer
 from huiyin_chassis.ids import uuid7
 
@@ -74,13 +74,8 @@ class Listing:
                 raise
 
     async def _head(self) -> str:
-        call = self._collector.WatchPosts(post_pb2.WatchPostsRequest(tail=True), metadata=self._metadata())
-        try:
-            async for batch in call:
-                return batch.cursor
-        finally:
-            call.cancel()
-        raise Unavailable("FEED_INTERRUPTED", "the collector ended its feed before it began; it is asked again")
+        request = post_pb2.WatchPostsRequest(tail=True)
+        return await first_cursor(self._collector.WatchPosts(request, metadata=self._metadata()))
 
     async def _posts(self) -> AsyncIterator[Sequence[post_pb2.Post]]:
         request = post_pb2.ListPostsRequest(page_size=_PAGE, order_by="collect_time")

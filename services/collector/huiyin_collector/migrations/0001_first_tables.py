@@ -196,6 +196,10 @@ def upgrade() -> None:
         sa.Column("items_a_day", sa.Float(), nullable=False),
         sa.Column("items_total", sa.BigInteger(), nullable=False),
         sa.Column("items_passed_over", sa.Integer(), nullable=False),
+        sa.Column("longest_pause", sa.Float(), nullable=False),
+        sa.Column("alarm", sa.Integer(), nullable=False),
+        sa.Column("alarm_time", sa.BigInteger(), nullable=False),
+        sa.Column("revision", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("source"),
         sa.UniqueConstraint("key"),
     )

@@ -6,11 +6,20 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from typing import Final
 
 _MEMORY_DAYS: Final = 7.0
 """How far back items count for the rhythm of a source: one of this age weighs 1/e."""
 _VISITS_AN_ITEM: Final = 2.0
+_PAUSES_REMEMBERED_DAYS: Final = 90.0
+_SILENT_DAYS: Final = 1.0
+_SILENT_PAUSES: Final = 2.0
+_SILENT_ITEMS: Final = 7.0
+"""By chance alone, a source of items that come one by one lets so many pass once in a thousand times."""
+FAILURES_TOLD: Final = 8
+"""Failures in a row after which somebody is told: about a day, by the pauses between them."""
+_DAY: Final = timedelta(days=1)
 _FIRST_FAILURE: Final = 600.0
 _LONGEST_ASKED: Final = 7 * 86_400.0
 
@@ -35,6 +44,27 @@ def first_rhythm(published: Sequence[datetime | None], now: datetime) -> float:
 def next_rhythm(items_a_day: float, created: int, days: float) -> float:
     """Items a day, after so many new ones came in so many days."""
     return items_a_day * math.exp(-max(days, 0.0) / _MEMORY_DAYS) + created / _MEMORY_DAYS
+
+
+def first_longest_pause(published: Sequence[datetime | None], now: datetime) -> float:
+    """Days of the longest pause, from the times of the items that a source shows at the first visit."""
+    since = now - timedelta(days=_PAUSES_REMEMBERED_DAYS)
+    times = sorted(moment for moment in published if moment is not None and since <= moment <= now)
+    return max(((after - before) / _DAY for before, after in pairwise(times)), default=0.0)
+
+
+def next_longest_pause(longest_pause: float, days: float) -> float:
+    """Days of the longest pause, after one of so many days ended."""
+    return max(days, longest_pause * math.exp(-max(days, 0.0) / _PAUSES_REMEMBERED_DAYS))
+
+
+def is_silent(items_a_day: float, longest_pause: float, days: float) -> bool:
+    """Whether nothing new for so many days is more than a pause as the source makes them.
+
+    `items_a_day`: as of now, so that a rhythm which faded during the silence is taken for what it was at its beginning.
+    """
+    before = items_a_day * math.exp(days / _MEMORY_DAYS)
+    return days >= max(_SILENT_DAYS, _SILENT_PAUSES * longest_pause) and before * days >= _SILENT_ITEMS
 
 
 def pause_after_success(items_a_day: float, bounds: Bounds, ttl_seconds: float, jitter: float) -> float:

@@ -99,6 +99,12 @@ VISITS: Final = Table(
     Column("items_a_day", Float, nullable=False),
     Column("items_total", BigInteger, nullable=False),
     Column("items_passed_over", Integer, nullable=False),
+    # In days.
+    Column("longest_pause", Float, nullable=False),
+    Column("alarm", Integer, nullable=False),
+    Column("alarm_time", BigInteger, nullable=False),
+    # Counts alarms that began or ended.
+    Column("revision", BigInteger, nullable=False),
     Index("visits_due", "state", "next_time"),
 )
 

@@ -24,6 +24,14 @@ ACTIVE: Final = source_pb2.Source.STATE_ACTIVE
 PAUSED: Final = source_pb2.Source.STATE_PAUSED
 DISABLED: Final = source_pb2.Source.STATE_DISABLED
 
+_ALARMS: Final = {
+    source_pb2.SourceHealth.ALARM_UNSPECIFIED: "source.recovered",
+    source_pb2.SourceHealth.ALARM_SILENT: "source.silent",
+    source_pb2.SourceHealth.ALARM_FAILING: "source.failing",
+}
+_SHOWN: Final = select(VISITS, SOURCES.c.display_name).join(SOURCES, SOURCES.c.id == VISITS.c.source)
+"""What `health_of` takes."""
+
 
 @dataclass(frozen=True, slots=True)
 class Visit:
@@ -85,13 +93,23 @@ def holds(tx: Tx, visit: Visit) -> Row[Any] | None:
     return tx.execute(query.with_for_update()).one_or_none()
 
 
-def finish(tx: Tx, store: CollectorStore, visit: Visit, values: dict[str, object]) -> None:
-    """Ends a visit, whose row `holds` locked, with these columns."""
-    tx.execute(
-        update(VISITS).where(VISITS.c.source == visit.source).values(**values, lease="", last_visit_time=tx.now_us)
-    )
+def finish(
+    tx: Tx,
+    store: CollectorStore,
+    row: Row[Any],
+    values: dict[str, object],
+    alarm: source_pb2.SourceHealth.Alarm.ValueType,
+) -> None:
+    """Ends a visit, whose row `holds` gave, with these columns; tells of an alarm that begins or ends."""
+    values |= {"lease": "", "last_visit_time": tx.now_us}
+    if alarm != row.alarm:
+        values |= {"alarm": alarm, "alarm_time": tx.now_us if alarm else 0, "revision": row.revision + 1}
+    tx.execute(update(VISITS).where(VISITS.c.source == row.source).values(values))
     if values.get("state") == DISABLED:
-        store.touch_source(tx, store.locked_source(tx, visit.source))
+        store.touch_source(tx, store.locked_source(tx, row.source))
+    if alarm != row.alarm:
+        told = health(tx.connection, row.source)
+        tx.changes.add(_ALARMS[alarm], told.name, told.revision, told)
 
 
 def moved(tx: Tx, store: CollectorStore, visit: Visit, uri: str) -> None:
@@ -136,7 +154,7 @@ def run_now(tx: Tx, store: CollectorStore, source_id: str) -> source_pb2.SourceH
 
 def health(connection: Connection, source_id: str) -> source_pb2.SourceHealth:
     """How the visits of a source go. Raises NotFound."""
-    row = connection.execute(select(VISITS).where(VISITS.c.source == source_id)).one_or_none()
+    row = connection.execute(_SHOWN.where(VISITS.c.source == source_id)).one_or_none()
     if row is None:
         name = f"sources/{source_id}/health"
         raise NotFound(name, f"{name} does not exist; only sources of feeds are visited")
@@ -145,12 +163,12 @@ def health(connection: Connection, source_id: str) -> source_pb2.SourceHealth:
 
 def everything() -> Select[Any]:
     """All that is visited."""
-    return select(VISITS)
+    return _SHOWN
 
 
 def failing() -> Select[Any]:
-    """What failed at its last visit, or is gone."""
-    return select(VISITS).where((VISITS.c.error_streak > 0) | (VISITS.c.state == DISABLED))
+    """What failed at its last visit, is gone, or has an alarm."""
+    return _SHOWN.where((VISITS.c.error_streak > 0) | (VISITS.c.state == DISABLED) | (VISITS.c.alarm > 0))
 
 
 def feeds() -> Select[Any]:
@@ -171,12 +189,17 @@ def health_of(row: Row[Any]) -> source_pb2.SourceHealth:
         items_a_day=row.items_a_day,
         items_total=row.items_total,
         items_passed_over=row.items_passed_over,
+        display_name=row.display_name,
+        alarm=row.alarm,
+        longest_pause_days=row.longest_pause,
+        revision=row.revision,
     )
     times = {
         "next_visit_time": row.next_time if row.state == ACTIVE else 0,
         "last_visit_time": row.last_visit_time,
         "last_success_time": row.last_success_time,
         "last_item_time": row.last_item_time,
+        "alarm_time": row.alarm_time,
     }
     for name, micros in times.items():
         if micros:

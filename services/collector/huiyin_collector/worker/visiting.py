@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import structlog
-from huiyin.collector.v1 import post_pb2
+from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.store import Tx
@@ -20,8 +20,12 @@ from huiyin_collector.looking import Look, Looker
 from huiyin_collector.model.faults import Fault
 from huiyin_collector.model.links import host_of
 from huiyin_collector.model.schedule import (
+    FAILURES_TOLD,
     Bounds,
+    first_longest_pause,
     first_rhythm,
+    is_silent,
+    next_longest_pause,
     next_rhythm,
     pause_after_failure,
     pause_after_success,
@@ -39,6 +43,9 @@ _PATIENCE: Final = 5.0
 _LONGEST_DELAY: Final = 600.0
 _HOSTS_REMEMBERED: Final = 20_000
 _CREATED: Final = post_pb2.PostOutcome.KIND_CREATED
+_NO_ALARM: Final = source_pb2.SourceHealth.ALARM_UNSPECIFIED
+_SILENT: Final = source_pb2.SourceHealth.ALARM_SILENT
+_FAILING: Final = source_pb2.SourceHealth.ALARM_FAILING
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,8 +203,12 @@ class Visitor:
             visits.moved(tx, self._store, visit, look.answer.moved_to)
         if visit.last_success_us:
             rhythm = next_rhythm(visit.items_a_day, created, (tx.now_us - visit.last_success_us) / _DAY)
+            longest_pause = row.longest_pause
         else:
             rhythm = first_rhythm(look.published, tx.now)
+            longest_pause = first_longest_pause(look.published, tx.now)
+        days = (tx.now_us - row.last_item_time) / _DAY if row.last_item_time else 0.0
+        silent = not created and is_silent(rhythm, longest_pause, days)
         ttl = look.feed.ttl_seconds if look.feed is not None else 0.0
         pause = pause_after_success(rhythm, self._bounds, ttl, random.random())  # noqa: S311 - jitter, not a secret
         values: dict[str, object] = {
@@ -211,13 +222,15 @@ class Visitor:
         }
         if created:
             values["last_item_time"] = tx.now_us
+            longest_pause = next_longest_pause(longest_pause, days)
+        values["longest_pause"] = longest_pause
         if look.feed is not None:
             values |= {
                 "etag": look.answer.etag,
                 "last_modified": look.answer.last_modified,
                 "items_passed_over": look.feed.passed_over,
             }
-        visits.finish(tx, self._store, visit, values)
+        visits.finish(tx, self._store, row, values, _SILENT if silent else _NO_ALARM)
 
     def _fail(self, tx: Tx, visit: Visit, fault: Fault) -> None:
         row = visits.holds(tx, visit)
@@ -233,5 +246,6 @@ class Visitor:
         }
         if fault.reason == "GONE":
             values["state"] = visits.DISABLED
-        visits.finish(tx, self._store, visit, values)
+        is_failing = streak >= FAILURES_TOLD or fault.reason == "GONE"
+        visits.finish(tx, self._store, row, values, _FAILING if is_failing else row.alarm)
         log.info("visit.failed", source=visit.source, reason=fault.reason, streak=streak)

@@ -1,4 +1,4 @@
-"""What happened to a case, as far as routes and messages ask."""
+"""What happened to a case or a source, as far as routes and messages ask."""
 
 from __future__ import annotations
 
@@ -52,8 +52,11 @@ KINDS: Final[Mapping[str, str]] = {
     "clock.supervision": "督办",
     "clock.circular": "通报",
     "clock.updated": "时限有变动",
+    "source.silent": "来源久无新内容",
+    "source.failing": "来源连续采集失败",
+    "source.recovered": "来源已恢复",
 }
-"""Every kind of change that casework publishes, with its words in a message."""
+"""Every kind of change that somebody may be told of, with its words in a message."""
 
 GRADES: Final[Mapping[str, str]] = {
     "ORDINARY": "一般",
@@ -80,11 +83,11 @@ CASE_STATES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Happening:
-    """One change of casework. What a resource does not have is empty: a task has no grade, an inquiry no unit."""
+    """One change. What a resource does not have is empty: a task has no grade, an inquiry no unit, a source no case."""
 
     kind: str
     name: str
-    """The resource that changed: a case, an inquiry, a task or a clock."""
+    """The resource that changed: a case, an inquiry, a task, a clock or a source's health."""
     revision: int
     case: str = ""
     unit: str = ""
@@ -94,7 +97,7 @@ class Happening:
     state: str = ""
     """The state of the case; empty for what is no case."""
     title: str = ""
-    """The title of the case; never a text of a citizen's."""
+    """The title of the case, the name of the source; never a text of a citizen's."""
     drill: bool = False
     supervisor: str = ""
     """The unit above the one that a clock waits for; empty for what is no clock."""

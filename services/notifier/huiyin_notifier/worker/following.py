@@ -1,47 +1,53 @@
-"""Follows casework and records who is to be told of what."""
+"""Follows casework and the collector, and records who is to be told of what."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any
 
 from huiyin.casework.v1 import case_pb2, casework_service_pb2_grpc, clock_pb2, inquiry_pb2, task_pb2
+from huiyin.collector.v1 import collector_service_pb2_grpc, post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import client
-from huiyin_chassis.consumer import Consumer, FeedPosition
+from huiyin_chassis.consumer import Consumer, FeedPosition, first_cursor
 from huiyin_chassis.feed import unpack
 from huiyin_chassis.identity import Signer
 from huiyin_chassis.store import Tx
 
-from huiyin_notifier.model.happenings import CASE_STATES, GRADES, Happening
+from huiyin_notifier.model.happenings import CASE_STATES, GRADES, KINDS, Happening
 from huiyin_notifier.store import Arrival, NotifierStore
 
 _GRADES = ("", *GRADES)
 _STATES = ("", *CASE_STATES)
+_OF_SOURCES = [kind for kind in KINDS if kind.startswith("source.")]
+
+
+Watch = Callable[[str, list[str]], Any]
+"""Opens the stream of changes after a cursor, of those kinds."""
 
 
 class Follower:
     """Records one notification a change and receiver, in the transaction that moves the cursor.
 
-    Only kinds of change that the routes in force can bring to a receiver are asked for.
+    Only kinds of change that the routes in force can bring to a receiver are asked for. `published`: the kinds of this
+    feed.
     """
 
     def __init__(
-        self, store: NotifierStore, stub: casework_service_pb2_grpc.CaseworkServiceAsyncStub, signer: Signer
+        self, store: NotifierStore, name: str, published: list[str], watch: Watch, head: Callable[[], Awaitable[str]]
     ) -> None:
         self._store = store
-        self._stub = stub
-        self._signer = signer
-        self.consumer = Consumer(store, "casework.cases", watch=self._watch, apply=self._apply, relist=self._relist)
+        self._published = published
+        self._open = watch
+        # What is learnt by listing is no news: nobody is told of it. Only the place to go on is taken.
+        self.consumer = Consumer(store, name, watch=self._watch, apply=self._apply, relist=head)
 
     async def _watch(self, cursor: str) -> AsyncIterator[feed_pb2.ChangeBatch]:
         """The stream of changes; it ends, to be opened anew, when other kinds are wanted."""
         rewritten = self._store.routes_changed.current()
         kinds = await self._kinds()
-        call = self._stub.WatchCases(
-            case_pb2.WatchCasesRequest(cursor=cursor, kinds=kinds),
-            metadata=client.metadata(self._signer.own_token()),
-        )
+        call = self._open(cursor, kinds)
         rewriting = asyncio.create_task(rewritten.wait())
         try:
             while True:
@@ -61,7 +67,8 @@ class Follower:
             call.cancel()
 
     async def _kinds(self) -> list[str]:
-        return await self._store.read(lambda connection: self._store.routes(connection).kinds())
+        wanted = await self._store.read(lambda connection: self._store.routes(connection).kinds())
+        return [kind for kind in self._published if kind in wanted] or self._published
 
     def _apply(self, tx: Tx, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
         routes = self._store.routes(tx.connection)
@@ -75,18 +82,45 @@ class Follower:
         if arrivals:
             self._store.admit(tx, arrivals)
 
-    async def _relist(self) -> str:
-        """What is learnt by listing is no news: nobody is told of it. Only the place to go on is taken."""
-        found = await self._stub.ListCases(
+
+def follow_casework(
+    store: NotifierStore, stub: casework_service_pb2_grpc.CaseworkServiceAsyncStub, signer: Signer
+) -> Follower:
+    """A follower of what happens to cases."""
+
+    def watch(cursor: str, kinds: list[str]) -> Any:
+        request = case_pb2.WatchCasesRequest(cursor=cursor, kinds=kinds)
+        return stub.WatchCases(request, metadata=client.metadata(signer.own_token()))
+
+    async def head() -> str:
+        found = await stub.ListCases(
             case_pb2.ListCasesRequest(page_size=1),
-            metadata=client.metadata(self._signer.own_token()),
+            metadata=client.metadata(signer.own_token()),
             timeout=client.DEADLINE,
         )
         return found.cursor
 
+    return Follower(store, "casework.cases", [kind for kind in KINDS if kind not in _OF_SOURCES], watch, head)
+
+
+def follow_collector(
+    store: NotifierStore, stub: collector_service_pb2_grpc.CollectorServiceAsyncStub, signer: Signer
+) -> Follower:
+    """A follower of how the visits of sources go."""
+
+    def watch(cursor: str, kinds: list[str]) -> Any:
+        request = post_pb2.WatchPostsRequest(cursor=cursor, kinds=kinds)
+        return stub.WatchPosts(request, metadata=client.metadata(signer.own_token()))
+
+    async def head() -> str:
+        request = post_pb2.WatchPostsRequest(tail=True, kinds=_OF_SOURCES)
+        return await first_cursor(stub.WatchPosts(request, metadata=client.metadata(signer.own_token())))
+
+    return Follower(store, "collector.sources", _OF_SOURCES, watch, head)
+
 
 def happening_of(change: feed_pb2.Change) -> Happening:
-    """What a change of casework says. Raises ValueError for a resource that the kind does not promise."""
+    """What a change says. Raises ValueError for a resource that the kind does not promise."""
     family = change.kind.partition(".")[0]
     if family == "case":
         case = unpack(change, case_pb2.Case)
@@ -122,4 +156,7 @@ def happening_of(change: feed_pb2.Change) -> Happening:
     if family == "inquiry":
         inquiry = unpack(change, inquiry_pb2.Inquiry)
         return Happening(change.kind, change.name, change.revision, inquiry.case, drill=change.drill)
-    raise ValueError(f"{change.kind} is no kind of change that casework publishes")
+    if family == "source":
+        health = unpack(change, source_pb2.SourceHealth)
+        return Happening(change.kind, change.name, change.revision, title=health.display_name)
+    raise ValueError(f"{change.kind} is no kind of change that anybody is told of")
