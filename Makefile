@@ -3,10 +3,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+SUPPLY := build/supply
 PARTS := chassis services/collector services/analyzer services/casework services/notifier gateway clients/python cli deploy/local
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
 .PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-import bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
+.PHONY: audit sbom
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -102,6 +104,24 @@ protos-docs: setup ## writes the reference of the contracts to docs/reference
 
 stubs: $(VENV)/.stubs
 
-lock: ## resolve requirements.txt anew from requirements.in
+$(SUPPLY)/.tools: deploy/supply/requirements.txt
+	@$(PYTHON) -m venv $(SUPPLY)/tools
+	@$(SUPPLY)/tools/bin/pip install --quiet --disable-pip-version-check -r $<
+	@touch $@
+
+audit: $(SUPPLY)/.tools ## says which pinned packages have known weaknesses; asks pypi.org
+	@$(SUPPLY)/tools/bin/python deploy/supply/audit.py requirements.txt deploy/supply/requirements.txt
+
+sbom: $(SUPPLY)/.tools ## writes the bill of materials of all that runs, as CycloneDX, to build/sbom.cdx.json
+	@rm -rf $(SUPPLY)/installed && $(PYTHON) -m venv --without-pip $(SUPPLY)/installed
+	@PIP_CONSTRAINT=requirements.txt $(SUPPLY)/tools/bin/pip --python $(SUPPLY)/installed/bin/python install --quiet \
+		--disable-pip-version-check ./protos $(addprefix ./,$(PARTS))
+	@$(SUPPLY)/tools/bin/cyclonedx-py environment $(SUPPLY)/installed/bin/python --pyproject deploy/supply/pyproject.toml \
+		--output-reproducible --validate --output-file build/sbom.cdx.json
+	@echo "build/sbom.cdx.json has the bill of materials"
+
+lock: ## resolve the requirements.txt anew from the requirements.in beside them
 	@$(PYTHON) -m venv build/lock && build/lock/bin/pip install --quiet uv
 	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate requirements.in -o requirements.txt
+	@build/lock/bin/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate \
+		-c requirements.txt deploy/supply/requirements.in -o deploy/supply/requirements.txt
