@@ -9,7 +9,15 @@ import jwt
 import pytest
 from huiyin_chassis import clock
 from huiyin_chassis.errors import FailedPrecondition, Unauthenticated
-from huiyin_chassis.identity import LIFETIME, Principal, Signer, Verifier, ensure_keys, permissions_of
+from huiyin_chassis.identity import (
+    LIFETIME,
+    SERVICE_PERMISSIONS,
+    Principal,
+    Signer,
+    Verifier,
+    ensure_keys,
+    permissions_of,
+)
 
 OFFICER = Principal("accounts/officer", roles=("officer",), units=("a", "b"), places=("places/A市",), everywhere=False)
 
@@ -50,6 +58,22 @@ def test_a_token_expires_even_when_it_was_verified_before(keys: Path) -> None:
     with clock.stopped(later), pytest.raises(Unauthenticated) as caught:
         verifier.verify(token)
     assert caught.value.reason == "TOKEN_EXPIRED"
+
+
+def test_a_token_for_longer_than_its_lifetime_is_refused_but_clocks_may_be_a_little_apart(keys: Path) -> None:
+    key = (keys / "private" / "analyzer.pem").read_bytes()
+    for longer, refused in ((timedelta(seconds=50), False), (timedelta(seconds=70), True)):
+        claims = {"sub": "services/analyzer", "aud": "huiyin", "exp": clock.now() + LIFETIME + longer}
+        token = jwt.encode(claims, key, algorithm="EdDSA", headers={"kid": "analyzer"})
+        if refused:
+            with pytest.raises(Unauthenticated, match="longer than five minutes"):
+                Verifier(keys / "public").verify(token)
+        else:
+            assert Verifier(keys / "public").verify(token).subject == "services/analyzer"
+
+
+def test_what_an_integrator_may_do_changes_nothing() -> None:
+    assert {permission.rpartition(".")[2] for permission in SERVICE_PERMISSIONS["integrator"]} == {"read", "watch"}
 
 
 def test_forged_and_broken_tokens_are_refused(keys: Path, tmp_path: Path) -> None:
