@@ -8,7 +8,7 @@ PARTS := chassis services/collector services/analyzer services/casework services
 PROTOS := $(shell find protos -name '*.proto' -not -path '*/build/*')
 
 .PHONY: setup run test check chaos strain-casework bench-pipeline bench-answers bench-bursts bench-casework bench-collector bench-forecast bench-gateway bench-idle bench-import bench-scale bench-search bench-topics docs-pictures protos-breaking protos-docs protos-keep stubs lock
-.PHONY: audit sbom
+.PHONY: audit client-types sbom
 
 setup: $(VENV)/.stubs $(VENV)/.parts
 
@@ -98,6 +98,9 @@ protos-breaking: setup ## says what would break users of the last release, or of
 
 protos-keep: setup ## takes the contracts as they are for what may not break
 	@$(BIN)/python protos/contracts.py keep
+
+client-types: setup ## writes the types of the Python client from the contracts
+	@$(BIN)/python clients/python/shapes.py
 
 protos-docs: setup ## writes the reference of the contracts to docs/reference
 	@$(BIN)/python protos/contracts.py docs

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable
-from typing import Any, Self
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
+from contextlib import aclosing
+from typing import Any, Self, TypeVar, overload
 
 import httpx
 
-from huiyin_client.changes import Change, started
+from huiyin_client.changes import Change, Stream, started
 from huiyin_client.problems import Json, Problem, problem_of, unreachable
 from huiyin_client.requests import PATIENCE, Call, Pages
+
+T = TypeVar("T")
 
 
 class AsyncClient:
@@ -40,15 +43,27 @@ class AsyncClient:
         """Closes the connections."""
         await self.http.aclose()
 
-    async def get(self, path: str, **parameters: Any) -> Json:
-        """Reads something."""
+    @overload
+    async def get(self, path: str, *, of: type[T], **parameters: Any) -> T: ...
+    @overload
+    async def get(self, path: str, **parameters: Any) -> Json: ...
+    async def get(self, path: str, *, of: Any = None, **parameters: Any) -> Any:
+        """Reads something. `of`: its type in huiyin_client.resources."""
         return await self.call(Call("GET", path, parameters=parameters))
 
-    async def post(self, path: str, body: Json, *, idempotency_key: str = "", etag: str = "") -> Json:
+    @overload
+    async def post(self, path: str, body: Json, *, of: type[T], idempotency_key: str = "", etag: str = "") -> T: ...
+    @overload
+    async def post(self, path: str, body: Json, *, idempotency_key: str = "", etag: str = "") -> Json: ...
+    async def post(self, path: str, body: Json, *, of: Any = None, idempotency_key: str = "", etag: str = "") -> Any:
         """Calls a method. With an idempotency key (a UUID) it is done once, however often it is sent."""
         return await self.call(Call("POST", path, body=body, idempotency_key=idempotency_key, etag=etag))
 
-    async def patch(self, path: str, body: Json, *, etag: str = "", **parameters: Any) -> Json:
+    @overload
+    async def patch(self, path: str, body: Json, *, of: type[T], etag: str = "", **parameters: Any) -> T: ...
+    @overload
+    async def patch(self, path: str, body: Json, *, etag: str = "", **parameters: Any) -> Json: ...
+    async def patch(self, path: str, body: Json, *, of: Any = None, etag: str = "", **parameters: Any) -> Any:
         """Changes something; with its etag only if nobody else did meanwhile."""
         return await self.call(Call("PATCH", path, body=body, etag=etag, parameters=parameters))
 
@@ -75,7 +90,15 @@ class AsyncClient:
                 problem = unreachable(self.address, error)
             await asyncio.sleep(attempts.pause_after(problem, time.monotonic()))
 
-    async def pages(self, path: str, field: str, *, limit: int | None = None, **parameters: Any) -> AsyncIterator[Json]:
+    @overload
+    def pages(
+        self, path: str, field: str, *, of: type[T], limit: int | None = None, **parameters: Any
+    ) -> AsyncIterator[T]: ...
+    @overload
+    def pages(self, path: str, field: str, *, limit: int | None = None, **parameters: Any) -> AsyncIterator[Json]: ...
+    async def pages(
+        self, path: str, field: str, *, of: Any = None, limit: int | None = None, **parameters: Any
+    ) -> AsyncIterator[Any]:
         """The rows of a listing, page after page, at most `limit` of them; `field` holds those of a page."""
         pages = Pages(limit, done=limit == 0)
         while not pages.done:
@@ -84,7 +107,20 @@ class AsyncClient:
 
     async def changes(self, kinds: Iterable[str] = (), cursor: str = "") -> AsyncIterator[Change]:
         """Every change from a place on, as `Client.changes`."""
-        stream = started(kinds, cursor)
+        async with aclosing(self._lines(started(kinds, cursor))) as lines:
+            async for change in lines:
+                if change is not None:
+                    yield change
+
+    async def place(self) -> str:
+        """The place where the stream of changes is now, as `Client.place`."""
+        stream = started((), "")
+        async with aclosing(self._lines(stream)) as lines:
+            while not stream.cursor:
+                await anext(lines)
+        return stream.cursor
+
+    async def _lines(self, stream: Stream) -> AsyncGenerator[Change | None, None]:
         while True:
             try:
                 async with self.http.stream("GET", "/v1/changes", **stream.options()) as answer:
@@ -92,9 +128,7 @@ class AsyncClient:
                         await answer.aread()
                         raise problem_of(answer)
                     async for line in answer.aiter_lines():
-                        change = stream.feed(line)
-                        if change is not None:
-                            yield change
+                        yield stream.feed(line)
                 problem = Problem("The stream ended.", reason="UNAVAILABLE")
             except httpx.HTTPError as error:
                 problem = unreachable(self.address, error)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
-from typing import Any, Self
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Any, Self, TypeVar, overload
 
 import httpx
 
-from huiyin_client.changes import Change, started
+from huiyin_client.changes import Change, Stream, started
 from huiyin_client.problems import Json, Problem, problem_of, unreachable
 from huiyin_client.requests import PATIENCE, Call, Pages
+
+T = TypeVar("T")
 
 
 class Client:
@@ -38,15 +41,27 @@ class Client:
         """Closes the connections."""
         self.http.close()
 
-    def get(self, path: str, **parameters: Any) -> Json:
-        """Reads something."""
+    @overload
+    def get(self, path: str, *, of: type[T], **parameters: Any) -> T: ...
+    @overload
+    def get(self, path: str, **parameters: Any) -> Json: ...
+    def get(self, path: str, *, of: Any = None, **parameters: Any) -> Any:
+        """Reads something. `of`: its type in huiyin_client.resources."""
         return self.call(Call("GET", path, parameters=parameters))
 
-    def post(self, path: str, body: Json, *, idempotency_key: str = "", etag: str = "") -> Json:
+    @overload
+    def post(self, path: str, body: Json, *, of: type[T], idempotency_key: str = "", etag: str = "") -> T: ...
+    @overload
+    def post(self, path: str, body: Json, *, idempotency_key: str = "", etag: str = "") -> Json: ...
+    def post(self, path: str, body: Json, *, of: Any = None, idempotency_key: str = "", etag: str = "") -> Any:
         """Calls a method. With an idempotency key (a UUID) it is done once, however often it is sent."""
         return self.call(Call("POST", path, body=body, idempotency_key=idempotency_key, etag=etag))
 
-    def patch(self, path: str, body: Json, *, etag: str = "", **parameters: Any) -> Json:
+    @overload
+    def patch(self, path: str, body: Json, *, of: type[T], etag: str = "", **parameters: Any) -> T: ...
+    @overload
+    def patch(self, path: str, body: Json, *, etag: str = "", **parameters: Any) -> Json: ...
+    def patch(self, path: str, body: Json, *, of: Any = None, etag: str = "", **parameters: Any) -> Any:
         """Changes something; with its etag only if nobody else did meanwhile."""
         return self.call(Call("PATCH", path, body=body, etag=etag, parameters=parameters))
 
@@ -72,7 +87,15 @@ class Client:
                 problem = unreachable(self.address, error)
             time.sleep(attempts.pause_after(problem, time.monotonic()))
 
-    def pages(self, path: str, field: str, *, limit: int | None = None, **parameters: Any) -> Iterator[Json]:
+    @overload
+    def pages(
+        self, path: str, field: str, *, of: type[T], limit: int | None = None, **parameters: Any
+    ) -> Iterator[T]: ...
+    @overload
+    def pages(self, path: str, field: str, *, limit: int | None = None, **parameters: Any) -> Iterator[Json]: ...
+    def pages(
+        self, path: str, field: str, *, of: Any = None, limit: int | None = None, **parameters: Any
+    ) -> Iterator[Any]:
         """The rows of a listing, page after page, at most `limit` of them; `field` holds those of a page."""
         pages = Pages(limit, done=limit == 0)
         while not pages.done:
@@ -83,7 +106,20 @@ class Client:
 
         Raises Problem CURSOR_UNKNOWN or CURSOR_EXPIRED where the place is not kept: list again, and begin anew.
         """
-        stream = started(kinds, cursor)
+        for change in self._lines(started(kinds, cursor)):
+            if change is not None:
+                yield change
+
+    def place(self) -> str:
+        """The place where the stream of changes is now: take it, list, and follow from it, and nothing is missed."""
+        stream = started((), "")
+        with closing(self._lines(stream)) as lines:
+            while not stream.cursor:
+                next(lines)
+        return stream.cursor
+
+    def _lines(self, stream: Stream) -> Generator[Change | None, None, None]:
+        """The stream, line by line; with a change where one ends it."""
         while True:
             try:
                 with self.http.stream("GET", "/v1/changes", **stream.options()) as answer:
@@ -91,9 +127,7 @@ class Client:
                         answer.read()
                         raise problem_of(answer)
                     for line in answer.iter_lines():
-                        change = stream.feed(line)
-                        if change is not None:
-                            yield change
+                        yield stream.feed(line)
                 problem = Problem("The stream ended.", reason="UNAVAILABLE")
             except httpx.HTTPError as error:
                 problem = unreachable(self.address, error)

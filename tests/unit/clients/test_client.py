@@ -161,3 +161,9 @@ def test_a_place_that_is_not_kept_is_told(calling: Callable[..., Any]) -> None:
     with pytest.raises(Problem) as caught:
         calling(Api(problem(410, "CURSOR_EXPIRED")), "changes", cursor="old", take=1)
     assert caught.value.reason == "CURSOR_EXPIRED"
+
+
+def test_the_place_of_now_is_told_without_waiting_for_a_change(calling: Callable[..., Any]) -> None:
+    api = Api(problem(503, "UNAVAILABLE"), httpx.Response(200, text="retry: 1000\nid: a~b~c~d\n\n" + event(1)))
+    assert calling(api, "place") == "a~b~c~d"
+    assert len(api.asked) == 2
