@@ -1,4 +1,4 @@
-"""The programs that stand in the documentation, to be run as they are there."""
+"""The programs and commands that stand in the documentation, to be run as they are there."""
 
 from __future__ import annotations
 
@@ -14,3 +14,8 @@ def program(guide: str, number: int, folder: Path) -> Path:
     path = folder / f"program{number}.py"
     path.write_text(found[number], "utf-8")
     return path
+
+
+def commands(guide: str) -> str:
+    """The shell commands of a page, as one script."""
+    return "set -eu\n" + "\n".join(re.findall(r"```sh\n(.*?)```", (_DOCS / guide).read_text("utf-8"), re.DOTALL))
