@@ -41,9 +41,9 @@ def test_a_type_checker_finds_mistakes_and_none_in_the_guide(tmp_path: Path) -> 
     mistaken = tmp_path / "mistaken.py"
     mistaken.write_text(MISTAKEN, "utf-8")
     guides = [program("integrate/client.md", number, tmp_path) for number in (0, 1)]
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--no-color-output"]
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--no-color-output", "--config-file", ""]
     done = subprocess.run(
-        [*command, "--config-file", "", "--cache-dir", str(ROOT / ".mypy_cache" / "client"), *map(str, (mistaken, *guides))],
+        [*command, "--cache-dir", str(ROOT / ".mypy_cache" / "client"), *map(str, (mistaken, *guides))],
         cwd=tmp_path,
         capture_output=True,
         text=True,
