@@ -8,12 +8,15 @@ from typing import Any
 
 import grpc
 import pytest
+from google.api import resource_pb2
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from huiyin.collector.v1 import source_pb2
+from huiyin_chassis.errors import DomainError
 
 from tests.conformance.day import MATTERS
 from tests.conformance.requests import valid
+from tests.conformance.test_conformance import FOR_ALL
 from tests.conformance.world import DESK, ELSEWHERE, METHODS, World, new
 from tests.contract.walking import limits
 
@@ -162,3 +165,29 @@ def test_nobody_else_sees_the_rest_of_a_list(world: World) -> None:
     request = new("casework.ListCases", page_size=1, page_token=token)
     error = world.outcome("casework.ListCases", request, ELSEWHERE)
     assert error is not None and error.reason == "PAGE_TOKEN_INVALID", error
+
+
+def resource_of(key: str) -> str:
+    """The type of resource that a list holds, or what a hit of a search is of."""
+    output = METHODS[key][1].output_type
+    row: Any = next(field for field in output.fields if field.is_repeated and field.message_type is not None)
+    fields = row.message_type.fields_by_name
+    within = fields.get("membership") or fields.get("event") if "name" not in fields else None
+    message = within.message_type if within is not None else row.message_type
+    return str(message.GetOptions().Extensions[resource_pb2.resource].type.removeprefix("huiyin/"))
+
+
+OPEN = {"Publication"}
+"""What everybody may read."""
+
+
+@pytest.mark.parametrize("key", [key for key in LISTS if resource_of(key) not in FOR_ALL.keys() | OPEN])
+def test_a_list_holds_nothing_that_is_out_of_reach(world: World, key: str) -> None:
+    request = asked(world, key)
+    assert elements(key, world.call(key, request))
+    try:
+        rows = elements(key, world.call(key, request, ELSEWHERE))
+    except DomainError as error:
+        assert error.code is grpc.StatusCode.NOT_FOUND or error.reason == "REACH_MISSING", error
+    else:
+        assert rows == []
