@@ -107,6 +107,7 @@ TextPieceChange = Literal["CHANGE_UNSPECIFIED", "CHANGE_SAME", "CHANGE_REMOVED",
 PostOutcomeKind = Literal["KIND_UNSPECIFIED", "KIND_CREATED", "KIND_UPDATED", "KIND_UNCHANGED"]
 SourceKind = Literal["KIND_UNSPECIFIED", "KIND_FILE", "KIND_INBOX", "KIND_FEED"]
 SourceState = Literal["STATE_UNSPECIFIED", "STATE_ACTIVE", "STATE_PAUSED", "STATE_DISABLED"]
+SourceHealthAlarm = Literal["ALARM_UNSPECIFIED", "ALARM_SILENT", "ALARM_FAILING"]
 TrySourceResponseRobots = Literal["ROBOTS_UNSPECIFIED", "ROBOTS_ALLOWED", "ROBOTS_DISALLOWED"]
 NotificationState = Literal["STATE_UNSPECIFIED", "STATE_PENDING", "STATE_SENT", "STATE_FAILED"]
 Grade = Literal["GRADE_UNSPECIFIED", "GRADE_ORDINARY", "GRADE_LARGE", "GRADE_SERIOUS", "GRADE_ESPECIALLY_SERIOUS"]
@@ -1417,6 +1418,11 @@ class SourceHealth(TypedDict, total=False):
     itemsADay: float
     itemsTotal: str
     itemsPassedOver: int
+    displayName: str
+    alarm: SourceHealthAlarm
+    alarmTime: str
+    longestPauseDays: float
+    revision: str
 
 
 class TrySourceResponse(TypedDict, total=False):
