@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from lxml import etree
 
 from huiyin_collector.model.encodings import decode
 from huiyin_collector.model.faults import Fault, NotAFeed
+from huiyin_collector.model.json_documents import read_json
 from huiyin_collector.model.links import absolute, canonical, item_key, page_key
 from huiyin_collector.model.markup import feeds_of_page, local_name, plain_text, read_xml, text_of
 from huiyin_collector.model.posts import (
@@ -143,12 +143,7 @@ class _Reading:
         return feed
 
     def json_feed(self, text: str, url: str) -> Feed:
-        try:
-            document = json.loads(text, strict=False)
-        except RecursionError:
-            raise Fault("JSON_TOO_DEEP", "the document nests deeper than any feed does") from None
-        except ValueError:
-            raise Fault("JSON_BROKEN", "the document begins like JSON and cannot be read as that") from None
+        document: Any = read_json(text)
         items = document.get("items") if isinstance(document, dict) else None
         if not isinstance(items, list):
             raise NotAFeed("this JSON is no feed: it has no items; give the address of a JSON Feed")

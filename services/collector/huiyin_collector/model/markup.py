@@ -22,12 +22,12 @@ _XML_OWN: Final = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _ILLEGAL: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _BARE: Final = re.compile(r"&(?!#\d{1,7};|#[xX][0-9A-Fa-f]{1,6};|[A-Za-z][A-Za-z0-9]{1,31};)")
 _DEPTH: Final = "Excessive depth"
-_BREAKS: Final = frozenset({
+BREAKS: Final = frozenset({
     "address", "article", "aside", "blockquote", "br", "dd", "div", "dl", "dt", "fieldset", "figcaption", "figure",
     "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre",
     "section", "table", "td", "th", "tr", "ul",
 })  # fmt: skip
-_UNSEEN: Final = frozenset({"script", "style", "template", "noscript", "head", "iframe", "object"})
+UNSEEN: Final = frozenset({"script", "style", "template", "noscript", "head", "iframe", "object"})
 _FEED_TYPES: Final = ("application/rss+xml", "application/atom+xml", "application/feed+json", "application/rdf+xml")
 
 
@@ -94,17 +94,17 @@ def _pieces(root: etree._Element) -> Iterator[str]:
     for event, element in etree.iterwalk(root, events=("start", "end")):
         name = local_name(element)
         if event == "start":
-            if unseen is None and name in _UNSEEN:
+            if unseen is None and name in UNSEEN:
                 unseen = element
             if unseen is None:
-                if name in _BREAKS:
+                if name in BREAKS:
                     yield "\n"
                 yield element.text or ""
         else:
             if unseen is element:
                 unseen = None
             if unseen is None and element is not root:
-                if name in _BREAKS and name != "br":
+                if name in BREAKS and name != "br":
                     yield "\n"
                 yield element.tail or ""
 
@@ -115,11 +115,18 @@ def local_name(element: etree._Element) -> str:
     return tag.rpartition("}")[2].lower() if isinstance(tag, str) else ""
 
 
+def read_html(text: str) -> etree._Element | None:
+    """The root of a page, of a broken one as far as it can be read; None where there is nothing."""
+    try:
+        return html.document_fromstring(_ILLEGAL.sub("", _DECLARATION.sub("", text, count=1)) or "<p>")
+    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+        return None
+
+
 def feeds_of_page(text: str, url: str) -> list[str]:
     """The addresses of the feeds that an HTML page names, in its order."""
-    try:
-        root = html.document_fromstring(_ILLEGAL.sub("", _DECLARATION.sub("", text, count=1)) or "<p>")
-    except (etree.ParserError, etree.XMLSyntaxError, ValueError):
+    root = read_html(text)
+    if root is None:
         return []
     base = next((element.get("href") or "" for element in root.iter("base")), "")
     base = urljoin(url, base)

@@ -22,6 +22,10 @@ FAILURES_TOLD: Final = 8
 _DAY: Final = timedelta(days=1)
 _FIRST_FAILURE: Final = 600.0
 _LONGEST_ASKED: Final = 7 * 86_400.0
+_ARTICLE_FIRST: Final = 6 * 3_600.0
+_ARTICLE_WATCHED: Final = 30 * 86_400.0
+_ARTICLE_FAILED: Final = 3_600.0
+_ARTICLE_GIVEN_UP: Final = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +84,16 @@ def pause_after_failure(streak: int, bounds: Bounds, retry_after: float, jitter:
     """Seconds until the next attempt: doubling from ten minutes to the ceiling, and no less than it asked for."""
     backoff = min(max(_FIRST_FAILURE, bounds.floor) * 2.0 ** min(streak - 1, 30), bounds.ceiling)
     return max(backoff * (0.75 + 0.5 * jitter), min(retry_after, _LONGEST_ASKED))
+
+
+def pause_of_article(age: float) -> float:
+    """Seconds until an article is looked at again that was first read so long ago; 0: never again.
+
+    Edits come soon or not at all: at six hours, then whenever its age has doubled, for thirty days.
+    """
+    return max(_ARTICLE_FIRST, age) if age < _ARTICLE_WATCHED else 0.0
+
+
+def pause_of_broken_article(failures: int) -> float:
+    """Seconds until an article is tried again that failed so often in a row; 0: it is given up."""
+    return _ARTICLE_FAILED * 2.0 ** (failures - 1) if failures < _ARTICLE_GIVEN_UP else 0.0
