@@ -29,11 +29,13 @@ from huiyin_chassis.store import Tx
 from huiyin_collector.fetching import Agent, Fetcher, Limits
 from huiyin_collector.intake import Intake
 from huiyin_collector.looking import Looker
+from huiyin_collector.looking.secrets import Secrets
 from huiyin_collector.model.schedule import Bounds
+from huiyin_collector.pacing import Hosts, Pace
 from huiyin_collector.store import MIGRATIONS, CollectorStore
 from huiyin_collector.store.tables import POSTS, VISITS
 from huiyin_collector.voices import VoiceKeys
-from huiyin_collector.worker.visiting import Pace, Visitor
+from huiyin_collector.worker.visiting import Visitor
 from huiyin_local.ports import free_port
 from sqlalchemy import func, select, update
 
@@ -65,9 +67,10 @@ async def _measure(address: str, folder: Path) -> dict[str, float]:
     store = CollectorStore(url)
     await store.open()
     fetcher = Fetcher(Agent("Huiyin", "Huiyin/bench"), Limits(), permitted=lambda _: True, connections=2 * _AT_ONCE)
-    looker = Looker(fetcher, Intake(VoiceKeys(folder / "keys")))
+    looker = Looker(fetcher, Intake(VoiceKeys(folder / "keys")), store, Secrets(folder / "secrets"))
     # The host of all feeds is one; what spares a host is not what is measured.
-    visitor = Visitor(store, fetcher, looker, Bounds(300, 86_400), Pace(_AT_ONCE, _AT_ONCE, 0.0), 60)
+    pace = Pace(_AT_ONCE, _AT_ONCE, 0.0)
+    visitor = Visitor(store, fetcher, looker, Hosts(fetcher, pace), Bounds(300, 86_400), pace, 60)
     worker = asyncio.create_task(visitor.run())
     async with httpx.AsyncClient() as bare:
         await _until_served(bare, address)

@@ -214,6 +214,8 @@ REASONS: Final[Mapping[str, str]] = {
     "REQUEST_TIMEOUT": "请求来得太慢，请重新发送",
     "REQUIRED": "必填",
     "ROUTE_UNKNOWN": "此处没有任何服务，可用的见 /v1/openapi.json",
+    "RULES_UNUSED": "这类站点用不到这些规则，请去掉，或换一种类型",
+    "RULE_INVALID": "采集规则写得不对",
     "SAME_AUTHOR": "不能由同一人办理，请另请一人",
     "SAME_EVENT": "是同一事件，请去掉",
     "SERVICE_DOWN": "该服务暂停使用，请稍后再试",

@@ -15,12 +15,14 @@ from huiyin_collector.fetching import Agent, Fetcher, Limits
 from huiyin_collector.imports import Importer
 from huiyin_collector.intake import Intake
 from huiyin_collector.looking import Looker
+from huiyin_collector.looking.secrets import Secrets
 from huiyin_collector.model.schedule import Bounds
+from huiyin_collector.pacing import Hosts, Pace
 from huiyin_collector.service import CollectorServicer, Visiting
 from huiyin_collector.store import MIGRATIONS, CollectorStore
 from huiyin_collector.voices import VoiceKeys
 from huiyin_collector.worker.keeping import Keeper
-from huiyin_collector.worker.visiting import Pace, Visitor
+from huiyin_collector.worker.visiting import Visitor
 
 
 async def wire(settings: CollectorSettings) -> tuple[Server, dict[str, Worker], CollectorStore]:
@@ -33,12 +35,13 @@ async def wire(settings: CollectorSettings) -> tuple[Server, dict[str, Worker], 
     feed, intake = Feed(store), Intake(voices)
     importer = Importer(store, operations, intake)
     fetcher = _fetcher(settings)
-    looker = Looker(fetcher, intake)
+    looker = Looker(fetcher, intake, store, Secrets(settings.source_secrets))
     bounds = Bounds(settings.visit_floor, max(settings.visit_ceiling, settings.visit_floor))
     pace = Pace(settings.visits_at_once, settings.host_at_once, settings.host_pause)
-    # A visit may fetch a robots.txt and follow redirects, each of which may take its time.
-    visitor = Visitor(store, fetcher, looker, bounds, pace, 6 * settings.fetch_seconds)
-    visiting = Visiting(fetcher, looker, visitor.wake)
+    hosts = Hosts(fetcher, pace)
+    # A request may fetch a robots.txt and follow redirects, each of which may take its time.
+    visitor = Visitor(store, fetcher, looker, hosts, bounds, pace, 6 * settings.fetch_seconds)
+    visiting = Visiting(fetcher, looker, hosts, visitor.wake)
     servicer = CollectorServicer(store, feed, operations, intake, importer, visiting, settings.import_bytes)
     service = Service(
         collector_service_pb2.DESCRIPTOR.services_by_name["CollectorService"],

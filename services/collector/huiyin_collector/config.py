@@ -84,7 +84,10 @@ class CollectorSettings(ProcessSettings):
     )
     host_at_once: int = setting("HUIYIN_HOST_AT_ONCE", 2, "Visits of one host at a time.", parse=_at_least_one)
     host_pause: float = setting(
-        "HUIYIN_HOST_PAUSE", 1.0, "Seconds between two visits of one host; robots.txt may ask for more.", parse=_seconds
+        "HUIYIN_HOST_PAUSE",
+        1.0,
+        "Seconds between two requests to one host; robots.txt may ask for more.",
+        parse=_seconds,
     )
     visit_floor: float = setting(
         "HUIYIN_VISIT_FLOOR", 300.0, "Seconds between two visits of a source at least.", parse=_seconds
@@ -95,6 +98,11 @@ class CollectorSettings(ProcessSettings):
     fetch_seconds: float = setting("HUIYIN_FETCH_SECONDS", 60.0, "Seconds that one document may take.", parse=_seconds)
     fetch_bytes: int = setting(
         "HUIYIN_FETCH_BYTES", 10 * 2**20, "Largest document that is read, in bytes, unpacked.", parse=_at_least_one
+    )
+    source_secrets: Path = setting(
+        "HUIYIN_SOURCE_SECRETS",
+        Path("var/collector/source-secrets"),
+        "Folder of the secrets that interfaces want: HOST/NAME, a file each.",
     )
     allow_private_sources: bool = setting(
         "HUIYIN_ALLOW_PRIVATE_SOURCES",

@@ -11,7 +11,7 @@ import re
 import ssl
 import zlib
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -133,10 +133,26 @@ class Fetcher:
         """Closes every connection."""
         await self._pool.aclose()
 
-    async def fetch(self, url: str, *, etag: str = "", last_modified: str = "") -> Answer:
-        """Fetches a document that robots.txt allows, unless it is the one with that etag or time. Raises Fault."""
+    async def fetch(
+        self,
+        url: str,
+        *,
+        etag: str = "",
+        last_modified: str = "",
+        headers: Mapping[str, str] | None = None,
+        home: str = "",
+        most: int = 0,
+    ) -> Answer:
+        """Fetches a document that robots.txt allows, unless it is the one with that etag or time. Raises Fault.
+
+        `headers` go to the origin of the address `home` only, and not on to where that redirects; `most`: octets,
+        where fewer are accepted than by the limits.
+        """
         conditions = [(b"If-None-Match", etag.encode())] if etag else []
         conditions += [(b"If-Modified-Since", last_modified.encode())] if last_modified else []
+        own = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
+        at_home = _origin(_checked(home)) if own else ""
+        octets = min(most or self._limits.octets, self._limits.octets)
         current, moved_to, permanent = _checked(url), "", True
         seen = {current}
         for _ in range(self._limits.redirects + 1):
@@ -147,7 +163,8 @@ class Fetcher:
                     f"the robots.txt of {_origin(current)} does not let {self._agent.product} read this address; "
                     "ask its operator, or take another feed of the site",
                 )
-            response = await self._get(current, conditions, self._limits.octets)
+            sent = [*conditions, *own] if _origin(current) == at_home else conditions
+            response = await self._get(current, sent, octets)
             if response.status not in _REDIRECT:
                 return _answer(current, response, moved_to if permanent else "", conditional=bool(conditions))
             current = _target(current, response)
@@ -260,7 +277,7 @@ async def _body(response: httpcore.Response, headers: dict[str, str], most: int,
         if size > most:
             if cut:
                 break
-            raise Fault("TOO_LARGE", f"the answer is larger than {most} bytes (HUIYIN_FETCH_BYTES)")
+            raise Fault("TOO_LARGE", f"the answer is larger than {most} bytes, more than is read (HUIYIN_FETCH_BYTES)")
     return b"".join(pieces)[: most if cut else None]
 
 
@@ -364,6 +381,11 @@ def _checked(url: str) -> str:
     if not found.host or found.userinfo or port == 0:
         raise Fault("ADDRESS_INVALID", "the address must name a host, and no user or password")
     return str(found.copy_with(fragment=None))
+
+
+def same_origin(one: str, other: str) -> bool:
+    """Whether two addresses are of the same scheme, host and port. Raises Fault."""
+    return _origin(_checked(one)) == _origin(_checked(other))
 
 
 def _origin(url: str) -> str:

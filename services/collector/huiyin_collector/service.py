@@ -30,15 +30,40 @@ from huiyin_collector.fetching import Fetcher
 from huiyin_collector.imports import Import, Importer
 from huiyin_collector.intake import Intake
 from huiyin_collector.looking import Look, Looker
+from huiyin_collector.looking.rules import check_rules
 from huiyin_collector.model.faults import Fault, NotAFeed
 from huiyin_collector.model.links import address_fault
 from huiyin_collector.model.opml import Outline, read_opml, source_id_of, write_opml
-from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault, identifier, time_fault, uri_fault
+from huiyin_collector.model.posts import (
+    MAX_EXTERNAL_ID,
+    Draft,
+    MaskedPost,
+    clean,
+    content_fault,
+    identifier,
+    time_fault,
+    uri_fault,
+)
+from huiyin_collector.model.rules import RuleError
 from huiyin_collector.model.times import load_zone
-from huiyin_collector.store import FEED, SOURCES_SHOWN, CollectorStore, post_of, source_of, visits
+from huiyin_collector.pacing import Hosts, VisitTurns
+from huiyin_collector.store import (
+    API,
+    FEED,
+    PAGE_LIST,
+    SOURCES_SHOWN,
+    VISITED,
+    CollectorStore,
+    post_of,
+    rules_of,
+    source_of,
+    visits,
+)
 from huiyin_collector.store.tables import POSTS, SOURCES, VISITS
+from huiyin_collector.store.visits import Visit
 
-_UPDATABLE: Final = ("display_name", "expects_answer", "area", "uri")
+_UPDATABLE: Final = ("display_name", "expects_answer", "area", "uri", "page_list", "api")
+_OF_READING: Final = frozenset({"uri", "page_list", "api"})
 _FILTERS: Final = {
     "source": name_field(POSTS.c.source, "sources"),
     "external_id": text_field(POSTS.c.external_id),
@@ -61,16 +86,19 @@ _REFUSED_SHOWN: Final = 100
 _URI_SHOWN: Final = 200
 _ITEMS_SHOWN: Final = 20
 _TEXT_SHOWN: Final = 500
+_ARTICLES_TRIED: Final = 3
+_TRIAL_SECONDS: Final = 10.0
 
 _Context = Any  # grpc.aio.ServicerContext is generic in what no method here looks at
 
 
 @dataclass(frozen=True, slots=True)
 class Visiting:
-    """What serves to look at feeds; `wake` tells the worker that one is due."""
+    """What serves to look at sources; `wake` tells the worker that one is due."""
 
     fetcher: Fetcher
     looker: Looker
+    hosts: Hosts
     wake: Callable[[], None]
 
 
@@ -96,9 +124,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self._import_bytes = import_bytes
 
     async def CreateSource(self, request: source_pb2.CreateSourceRequest, context: _Context) -> source_pb2.Source:
-        is_feed = request.source.kind == FEED
-        if is_feed or request.source.uri:
-            _check_address(request.source.uri, is_feed=is_feed)
+        _check_reading(request.source)
 
         def work(tx: Tx) -> source_pb2.Source:
             return self._store.create_source(tx, request.source_id, request.source)
@@ -128,18 +154,28 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
 
     async def UpdateSource(self, request: source_pb2.UpdateSourceRequest, context: _Context) -> source_pb2.Source:
         source_id = _id_of(request.source.name, "sources", "source.name")
-        values = {name: getattr(request.source, name) for name in masked_fields(request.update_mask, _UPDATABLE)}
+        wanted = masked_fields(request.update_mask, _UPDATABLE)
+        values = {name: getattr(request.source, name) for name in wanted if name not in _OF_READING}
         if values.get("display_name") == "":
             values["display_name"] = source_id
+        reading = _OF_READING & set(wanted)
 
         def work(tx: Tx) -> source_pb2.Source:
-            if "uri" in values:
+            if reading:
+                source = self._store.source(tx.connection, source_id)
                 # No mask means every field, also from those who know of none of an address.
-                kind = self._store.source(tx.connection, source_id).kind
-                if kind == FEED or values["uri"]:
-                    _check_address(str(values["uri"]), is_feed=kind == FEED)
-                else:
-                    del values["uri"]
+                if "uri" in reading:
+                    source.uri = request.source.uri
+                if "page_list" in reading:
+                    source.ClearField("page_list")
+                    if request.source.HasField("page_list"):
+                        source.page_list.CopyFrom(request.source.page_list)
+                if "api" in reading:
+                    source.ClearField("api")
+                    if request.source.HasField("api"):
+                        source.api.CopyFrom(request.source.api)
+                _check_reading(source)
+                values.update(uri=source.uri, rules=rules_of(source))
             return self._store.update_source(tx, source_id, values, request.source.etag)
 
         updated = await self._store.write(work)
@@ -164,19 +200,29 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
 
     async def TrySource(self, request: source_pb2.TrySourceRequest, context: _Context) -> source_pb2.TrySourceResponse:
         response = source_pb2.TrySourceResponse(uri=request.uri)
+        kind = request.kind or FEED
+        source = source_pb2.Source(kind=kind, uri=request.uri)
+        if request.HasField("page_list"):
+            source.page_list.CopyFrom(request.page_list)
+        if request.HasField("api"):
+            source.api.CopyFrom(request.api)
+        _check_rules(source, "")
+        turns = VisitTurns(self._visiting.hosts, request.uri, _TRIAL_SECONDS)
         try:
             robots = await self._visiting.fetcher.robots(request.uri)
             response.crawl_delay_seconds = robots.crawl_delay
             allowed = robots.allows(request.uri)
             response.robots = response.ROBOTS_ALLOWED if allowed else response.ROBOTS_DISALLOWED
-            look = await self._visiting.looker.look("", request.uri)
+            look = await self._visiting.looker.look(
+                Visit("", kind, request.uri, rules_of(source)), turns, most_articles=_ARTICLES_TRIED
+            )
         except NotAFeed as fault:
             response.feeds.extend(fault.feeds)
             response.error_reason, response.error_message = fault.reason, fault.message
         except Fault as fault:
             response.error_reason, response.error_message = fault.reason, fault.message
         else:
-            _show(response, look)
+            _show(response, look, self._intake)
         return response
 
     async def GetSourceHealth(
@@ -363,20 +409,42 @@ def _id_of(name: str, collection: str, field: str) -> str:
     return bare
 
 
-def _check_address(uri: str, *, is_feed: bool) -> None:
-    """Raises InvalidArgument."""
-    if not is_feed:
-        raise InvalidArgument("source.uri", "only sources of KIND_FEED have an address; leave it empty", "URI_UNUSED")
-    fault = address_fault(uri)
-    if fault:
-        raise InvalidArgument("source.uri", fault, "URI_INVALID")
+def _check_reading(source: source_pb2.Source) -> None:
+    """That a source's address and rules fit its kind and can be used. Raises InvalidArgument."""
+    if source.kind in VISITED:
+        fault = address_fault(source.uri)
+        if fault:
+            raise InvalidArgument("source.uri", fault, "URI_INVALID")
+    elif source.uri:
+        raise InvalidArgument(
+            "source.uri", "only feeds, lists and interfaces have an address; leave it empty", "URI_UNUSED"
+        )
+    _check_rules(source, "source.")
 
 
-def _show(response: source_pb2.TrySourceResponse, look: Look) -> None:
-    feed = look.feed
-    assert feed is not None, "nothing was known of it, so it cannot be unmodified"
-    response.uri, response.format, response.title = look.answer.url, feed.format, feed.title
-    response.items_total, response.items_passed_over = len(look.items), feed.passed_over
+def _check_rules(source: source_pb2.Source, prefix: str) -> None:
+    if source.kind not in VISITED and prefix == "":
+        raise InvalidArgument(
+            "kind", "is not visited by anybody; choose KIND_FEED, KIND_PAGE_LIST or KIND_API", "SOURCE_KIND"
+        )
+    for name, kind in (("page_list", PAGE_LIST), ("api", API)):
+        if source.HasField(name) and source.kind != kind:  # type: ignore[arg-type]
+            raise InvalidArgument(
+                f"{prefix}{name}", "is of another kind of source; leave it out, or change the kind", "RULES_UNUSED"
+            )
+    if source.kind == API and not source.HasField("api"):
+        raise InvalidArgument(f"{prefix}api", "is needed for KIND_API: say where the items are", "REQUIRED")
+    try:
+        check_rules(source.kind, source.page_list, source.api)
+    except RuleError as error:
+        raise InvalidArgument(f"{prefix}{error.field}", error.description, "RULE_INVALID") from None
+
+
+def _show(response: source_pb2.TrySourceResponse, look: Look, intake: Intake) -> None:
+    response.uri, response.format, response.title = look.url, look.format, look.title
+    response.items_total, response.items_passed_over = max(len(look.items), len(look.links)), look.passed_over
+    if look.fault is not None:
+        response.error_reason, response.error_message = look.fault.reason, look.fault.message
     for item in look.items[:_ITEMS_SHOWN]:
         post = item.post
         shown = response.items.add(
@@ -384,6 +452,13 @@ def _show(response: source_pb2.TrySourceResponse, look: Look) -> None:
         )
         if item.dated:
             shown.publish_time.CopyFrom(clock.to_timestamp(post.publish_time))
+    read = {item.post.uri for item in look.items}
+    rest = [link for link in look.links if link.url not in read][: _ITEMS_SHOWN - len(response.items)]
+    drafts = [Draft(link.title, "", "", link.url[:MAX_EXTERNAL_ID], link.published, link.url) for link in rest]
+    for post, draft in zip(intake.mask("", drafts, clock.now()), drafts, strict=True):
+        shown = response.items.add(external_id=post.external_id, subject=post.subject, uri=post.uri)
+        if draft.publish_time is not None:
+            shown.publish_time.CopyFrom(clock.to_timestamp(draft.publish_time))
 
 
 def _require_everywhere() -> None:

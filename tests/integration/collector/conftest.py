@@ -30,13 +30,17 @@ Source = source_pb2.Source
 
 @dataclass
 class Collector:
-    """A running collector and its client. `folder` holds its database, when that is SQLite, and its keys of the day."""
+    """A running collector and its client.
+
+    `folder` holds its database, when that is SQLite, and its keys of the day; `secrets` those of interfaces.
+    """
 
     stub: Any
     store: CollectorStore
     folder: Path
     people: Signer
     analyzer: Signer
+    secrets: Path
 
     def by(self, principal: Principal = DESK) -> dict[str, Any]:
         """What goes with a call of somebody."""
@@ -106,8 +110,8 @@ class Collector:
         return found
 
     async def add(self, source_id: str, uri: str, **fields: Any) -> Source:
-        """Creates a source of a feed, which is visited at once."""
-        source = Source(kind=Source.KIND_FEED, uri=uri, **fields)
+        """Creates a source that is visited, a feed where no kind is given; it is visited at once."""
+        source = Source(**{"kind": Source.KIND_FEED, "uri": uri, **fields})
         request = source_pb2.CreateSourceRequest(source_id=source_id, source=source)
         created: Source = await self.stub.CreateSource(request, **self.by())
         return created
@@ -152,6 +156,7 @@ def start(database_url: str, tmp_path: Path) -> Start:
         key_file=keys / "private" / "collector.pem",
         public_keys=keys / "public",
         voice_keys=folder / "voice-keys",
+        source_secrets=tmp_path / "secrets",
         drain_seconds=0.2,
         import_bytes=2**22,
         allow_private_sources=True,
@@ -170,7 +175,8 @@ def start(database_url: str, tmp_path: Path) -> Start:
             async with client.connect(f"127.0.0.1:{server.port}") as channel:
                 stub = collector_service_pb2_grpc.CollectorServiceStub(channel)
                 people = Signer("gateway", keys / "private" / "gateway.pem")
-                yield Collector(stub, store, folder, people, Signer("analyzer", keys / "private" / "analyzer.pem"))
+                analyzer = Signer("analyzer", keys / "private" / "analyzer.pem")
+                yield Collector(stub, store, folder, people, analyzer, settings.source_secrets)
         finally:
             await server.stop(store)
             for task in tasks:

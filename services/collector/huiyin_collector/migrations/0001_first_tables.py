@@ -11,6 +11,23 @@ depends_on = None
 
 def upgrade() -> None:
     op.create_table(
+        "articles",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("key", sa.LargeBinary(), nullable=False),
+        sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("publish_time", sa.BigInteger(), nullable=False),
+        sa.Column("etag", sa.Text(), nullable=False),
+        sa.Column("last_modified", sa.Text(), nullable=False),
+        sa.Column("first_time", sa.BigInteger(), nullable=False),
+        sa.Column("check_time", sa.BigInteger(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("missing", sa.Integer(), nullable=False),
+        sa.Column("seen_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source", "key"),
+    )
+    op.create_index("articles_by_sight", "articles", ["seen_time"], unique=False)
+    op.create_index("articles_due", "articles", ["source", "check_time"], unique=False)
+    op.create_table(
         "changes",
         sa.Column("sequence", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("kind", sa.Text(), nullable=False),
@@ -180,7 +197,9 @@ def upgrade() -> None:
     op.create_table(
         "visits",
         sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("kind", sa.Integer(), nullable=False),
         sa.Column("uri", sa.Text(), nullable=False),
+        sa.Column("rules", sa.LargeBinary(), nullable=False),
         sa.Column("key", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.Integer(), nullable=False),
         sa.Column("next_time", sa.BigInteger(), nullable=False),
@@ -200,6 +219,9 @@ def upgrade() -> None:
         sa.Column("alarm", sa.Integer(), nullable=False),
         sa.Column("alarm_time", sa.BigInteger(), nullable=False),
         sa.Column("revision", sa.BigInteger(), nullable=False),
+        sa.Column("resume", sa.Text(), nullable=False),
+        sa.Column("articles_waiting", sa.Integer(), nullable=False),
+        sa.Column("articles_broken", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("source"),
         sa.UniqueConstraint("key"),
     )

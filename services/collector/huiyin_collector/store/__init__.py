@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
@@ -15,8 +15,9 @@ from huiyin_chassis.errors import Aborted, AlreadyExists, FailedPrecondition, No
 from huiyin_chassis.store import Store, Tx, insert_new
 from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
 
-from huiyin_collector.model.links import page_key
+from huiyin_collector.model.links import item_key, page_key
 from huiyin_collector.model.posts import REACH, MaskedPost
+from huiyin_collector.store.articles import try_again
 from huiyin_collector.store.tables import METADATA, PAST_TEXTS, POST_KEYS, POST_PLACES, POSTS, SOURCES, VISITS
 
 __all__ = ["METADATA"]  # for migrations
@@ -34,6 +35,9 @@ _CREATED: Final = post_pb2.PostOutcome.KIND_CREATED
 _UPDATED: Final = post_pb2.PostOutcome.KIND_UPDATED
 _UNCHANGED: Final = post_pb2.PostOutcome.KIND_UNCHANGED
 FEED: Final = source_pb2.Source.KIND_FEED
+PAGE_LIST: Final = source_pb2.Source.KIND_PAGE_LIST
+API: Final = source_pb2.Source.KIND_API
+VISITED: Final = frozenset({FEED, PAGE_LIST, API})
 _WITH_TEXT: Final = frozenset({POST_CREATED, POST_UPDATED})
 _PREFIX: Final = "posts/"
 _KEYS_AT_ONCE: Final = 500
@@ -55,7 +59,9 @@ class Outcome(NamedTuple):
     kind: post_pb2.PostOutcome.Kind.ValueType
 
 
-SOURCES_SHOWN: Final = select(SOURCES, VISITS.c.uri, VISITS.c.state).outerjoin(VISITS, VISITS.c.source == SOURCES.c.id)
+SOURCES_SHOWN: Final = select(SOURCES, VISITS.c.uri, VISITS.c.state, VISITS.c.rules).outerjoin(
+    VISITS, VISITS.c.source == SOURCES.c.id
+)
 """Sources with what they show of their visits: what `source_of` takes."""
 _KNOWN: Final = select(POSTS.c.external_id, POSTS.c.drill, POSTS.c.id, POSTS.c.revision, POSTS.c.digest)
 _TEXTS: Final = select(POSTS.c.id, POSTS.c.revision, POSTS.c.subject, POSTS.c.text)
@@ -75,7 +81,7 @@ class CollectorStore(Store):
     # Sources
 
     def create_source(self, tx: Tx, source_id: str, wanted: source_pb2.Source) -> source_pb2.Source:
-        """Creates a source; one of a feed is due at once. Raises AlreadyExists."""
+        """Creates a source; one that is visited is due at once. Raises AlreadyExists."""
         row = {
             "id": source_id,
             "display_name": wanted.display_name or source_id,
@@ -88,8 +94,8 @@ class CollectorStore(Store):
         }
         if tx.execute(insert_new(tx.connection, SOURCES), row).rowcount == 0:
             raise AlreadyExists(f"sources/{source_id}")
-        if wanted.kind == FEED:
-            _begin_visits(tx, source_id, wanted.uri)
+        if wanted.kind in VISITED:
+            _begin_visits(tx, source_id, wanted.kind, wanted.uri, rules_of(wanted))
         source = self.source(tx.connection, source_id)
         tx.changes.add(SOURCE_CREATED, source.name, 1, source)
         return source
@@ -106,9 +112,10 @@ class CollectorStore(Store):
             )
         if all(getattr(row, name) == value for name, value in values.items()):
             return source_of(row)
-        uri = values.pop("uri", row.uri)
-        if uri != row.uri:
-            move_visits(tx, source_id, str(uri))
+        uri, rules = str(values.pop("uri", row.uri)), values.pop("rules", row.rules)
+        if row.kind in VISITED and (uri, rules) != (row.uri, row.rules):
+            move_visits(tx, source_id, row.kind, uri, cast(bytes, rules))
+            try_again(tx, source_id)
         return self.touch_source(tx, row, **values)
 
     def touch_source(self, tx: Tx, row: Row[Any], **values: object) -> source_pb2.Source:
@@ -160,12 +167,12 @@ class CollectorStore(Store):
         return outcomes
 
     def receive_items(self, tx: Tx, source_id: str, items: Sequence[KnownItem]) -> list[Outcome]:
-        """Writes items of a feed; returns what became of each that is not of a purged post.
+        """Writes items of a source that is visited; returns what became of each that is not of a purged post.
 
         An item is the post that is known by one of its keys, whichever source brought it; one that another source
-        brought keeps that one's text, and remembers that this one carries it too. Raises NotFound, FailedPrecondition.
+        brought keeps that one's text, and remembers that this one carries it too. Raises NotFound.
         """
-        source = self.source_of_kind(tx.connection, source_id, FEED, lock=True)
+        source = _source_row(tx.connection, source_id, lock=True)
         keys = [key for item in items for key in item.keys]
         known = _posts_of_keys(tx, keys)
         ours: dict[bytes, str] = {}
@@ -255,9 +262,16 @@ def post_of(row: Row[Any]) -> post_pb2.Post:
     )
 
 
+def rules_of(source: source_pb2.Source) -> bytes:
+    """How a source is read, as its row keeps it."""
+    if source.kind == PAGE_LIST:
+        return source.page_list.SerializeToString(deterministic=True)
+    return source.api.SerializeToString(deterministic=True) if source.kind == API else b""
+
+
 def source_of(row: Row[Any]) -> source_pb2.Source:
-    """The message of a row of SOURCES."""
-    return source_pb2.Source(
+    """The message of a row of SOURCES_SHOWN."""
+    source = source_pb2.Source(
         name=f"sources/{row.id}",
         display_name=row.display_name,
         kind=row.kind,
@@ -269,6 +283,11 @@ def source_of(row: Row[Any]) -> source_pb2.Source:
         uri=row.uri or "",
         state=row.state or source_pb2.Source.STATE_UNSPECIFIED,
     )
+    if row.kind == PAGE_LIST:
+        source.page_list.ParseFromString(bytes(row.rules))
+    elif row.kind == API:
+        source.api.ParseFromString(bytes(row.rules))
+    return source
 
 
 def _source_row(connection: Connection, source_id: str, *, lock: bool = False) -> Row[Any]:
@@ -280,33 +299,45 @@ def _source_row(connection: Connection, source_id: str, *, lock: bool = False) -
     return row
 
 
-def _begin_visits(tx: Tx, source_id: str, uri: str) -> None:
+def visit_key(kind: source_pb2.Source.Kind.ValueType, uri: str, rules: bytes) -> bytes:
+    """What tells one source that is visited from another. Of one page, two lists may be read."""
+    return page_key(uri) if kind == FEED else item_key(f"{kind} {uri}", rules.hex())
+
+
+def _begin_visits(tx: Tx, source_id: str, kind: source_pb2.Source.Kind.ValueType, uri: str, rules: bytes) -> None:
     row = {
         **{column.name: 0 for column in VISITS.columns},
         "source": source_id,
+        "kind": kind,
         "uri": uri,
-        "key": page_key(uri),
+        "rules": rules,
+        "key": visit_key(kind, uri, rules),
         "state": source_pb2.Source.STATE_ACTIVE,
         "next_time": tx.now_us,
-        **dict.fromkeys(("lease", "etag", "last_modified", "error_reason", "error_message"), ""),
+        **dict.fromkeys(("lease", "etag", "last_modified", "error_reason", "error_message", "resume"), ""),
     }
     if tx.execute(insert_new(tx.connection, VISITS), row).rowcount == 0:
-        raise _same_feed(tx, uri)
+        raise _same_feed(tx, visit_key(kind, uri, rules))
 
 
-def move_visits(tx: Tx, source_id: str, uri: str) -> None:
-    """Visits a source at another address from now on, at once for the first time. Raises AlreadyExists."""
-    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == page_key(uri))).scalar_one_or_none()
+def move_visits(tx: Tx, source_id: str, kind: source_pb2.Source.Kind.ValueType, uri: str, rules: bytes) -> None:
+    """Visits a source at another address or by other rules from now on, at once for the first time.
+
+    Raises AlreadyExists.
+    """
+    key = visit_key(kind, uri, rules)
+    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == key)).scalar_one_or_none()
     if other not in (None, source_id):
-        raise _same_feed(tx, uri)
-    values = {"uri": uri, "key": page_key(uri), "etag": "", "last_modified": "", "next_time": tx.now_us, "lease": ""}
+        raise _same_feed(tx, key)
+    values: dict[str, object] = {"uri": uri, "rules": rules, "key": key, "next_time": tx.now_us}
+    values |= dict.fromkeys(("etag", "last_modified", "lease", "resume"), "")
     tx.execute(update(VISITS).where(VISITS.c.source == source_id).values(values))
 
 
-def _same_feed(tx: Tx, uri: str) -> AlreadyExists:
-    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == page_key(uri))).scalar_one_or_none()
+def _same_feed(tx: Tx, key: bytes) -> AlreadyExists:
+    other = tx.execute(select(VISITS.c.source).where(VISITS.c.key == key)).scalar_one_or_none()
     return AlreadyExists(
-        f"sources/{other}", f"sources/{other} reads this feed already; change that one, or give another address"
+        f"sources/{other}", f"sources/{other} reads this already; change that one, or give another address"
     )
 
 

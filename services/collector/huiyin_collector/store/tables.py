@@ -80,8 +80,11 @@ VISITS: Final = Table(
     "visits",
     METADATA,
     Column("source", Text, primary_key=True),
+    Column("kind", Integer, nullable=False),
     Column("uri", Text, nullable=False),
-    # What tells one feed from another, however its address is spelled.
+    # How it is read: the message of its kind, serialized; empty for feeds.
+    Column("rules", LargeBinary, nullable=False),
+    # What tells one from another: of feeds the address, however it is spelled; of others the rules too.
     Column("key", LargeBinary, nullable=False, unique=True),
     Column("state", Integer, nullable=False),
     # When it is visited next; while somebody visits it, when that one's lease ends.
@@ -105,6 +108,10 @@ VISITS: Final = Table(
     Column("alarm_time", BigInteger, nullable=False),
     # Counts alarms that began or ended.
     Column("revision", BigInteger, nullable=False),
+    # Where the next visit goes on that was not at its end: the number of a page and its address; empty: from the top.
+    Column("resume", Text, nullable=False),
+    Column("articles_waiting", Integer, nullable=False),
+    Column("articles_broken", Integer, nullable=False),
     Index("visits_due", "state", "next_time"),
 )
 
@@ -126,4 +133,29 @@ POST_PLACES: Final = Table(
     METADATA,
     Column("post", Text, primary_key=True),
     Column("source", Text, primary_key=True),
+)
+
+# Articles that a list shows or showed. Nothing of what they say.
+ARTICLES: Final = Table(
+    "articles",
+    METADATA,
+    Column("source", Text, primary_key=True),
+    # The hash of its page's address.
+    Column("key", LargeBinary, primary_key=True),
+    Column("uri", Text, nullable=False),
+    # When the list says that it is from; 0: it does not say.
+    Column("publish_time", BigInteger, nullable=False),
+    Column("etag", Text, nullable=False),
+    Column("last_modified", Text, nullable=False),
+    # When it was read first; 0: not yet.
+    Column("first_time", BigInteger, nullable=False),
+    # When it is looked at next; 0: never again.
+    Column("check_time", BigInteger, nullable=False),
+    # How often it failed in a row, and how often in a row it was not there any more.
+    Column("failures", Integer, nullable=False),
+    Column("missing", Integer, nullable=False),
+    # When the list last showed it, give or take a day.
+    Column("seen_time", BigInteger, nullable=False),
+    Index("articles_due", "source", "check_time"),
+    Index("articles_by_sight", "seen_time"),
 )

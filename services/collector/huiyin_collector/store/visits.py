@@ -16,8 +16,7 @@ from huiyin_chassis.errors import FailedPrecondition, NotFound
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
-from huiyin_collector.model.links import page_key
-from huiyin_collector.store import CollectorStore
+from huiyin_collector.store import FEED, CollectorStore, visit_key
 from huiyin_collector.store.tables import SOURCES, VISITS
 
 ACTIVE: Final = source_pb2.Source.STATE_ACTIVE
@@ -38,13 +37,17 @@ class Visit:
     """A source that is to be visited now, under a lease."""
 
     source: str
+    kind: source_pb2.Source.Kind.ValueType
     uri: str
-    lease: str
-    etag: str
-    last_modified: str
-    last_success_us: int
-    error_streak: int
-    items_a_day: float
+    rules: bytes = b""
+    lease: str = ""
+    etag: str = ""
+    last_modified: str = ""
+    last_success_us: int = 0
+    error_streak: int = 0
+    items_a_day: float = 0.0
+    resume: str = ""
+    articles_waiting: int = 0
 
 
 def next_due(connection: Connection) -> int | None:
@@ -68,13 +71,17 @@ def claim(tx: Tx, lease: str, lease_us: int, limit: int) -> list[Visit]:
     return [
         Visit(
             row.source,
+            row.kind,
             row.uri,
+            bytes(row.rules),
             lease,
             row.etag,
             row.last_modified,
             row.last_success_time,
             row.error_streak,
             row.items_a_day,
+            row.resume,
+            row.articles_waiting,
         )
         for row in rows
     ]
@@ -113,8 +120,8 @@ def finish(
 
 
 def moved(tx: Tx, store: CollectorStore, visit: Visit, uri: str) -> None:
-    """Remembers that a feed moved for good, unless another source reads it there."""
-    key = page_key(uri)
+    """Remembers that a source moved for good, unless another reads it there."""
+    key = visit_key(visit.kind, uri, visit.rules)
     if (
         uri == visit.uri
         or tx.execute(select(VISITS.c.source).where(VISITS.c.key == key, VISITS.c.source != visit.source)).first()
@@ -129,7 +136,7 @@ def set_state(
 ) -> source_pb2.Source:
     """Pauses or resumes. Raises NotFound, FailedPrecondition."""
     row = store.locked_source(tx, source_id)
-    _require_feed(row)
+    _require_visited(row)
     if row.state == state:
         return store.source(tx.connection, source_id)
     values: dict[str, object] = {"state": state, "lease": ""}
@@ -142,7 +149,7 @@ def set_state(
 def run_now(tx: Tx, store: CollectorStore, source_id: str) -> source_pb2.SourceHealth:
     """Makes a source due. Raises NotFound, FailedPrecondition."""
     row = store.locked_source(tx, source_id)
-    _require_feed(row)
+    _require_visited(row)
     if row.state != ACTIVE:
         raise FailedPrecondition(
             "SOURCE_NOT_ACTIVE", f"sources/{source_id} is paused or disabled; resume it, which visits it at once"
@@ -157,7 +164,7 @@ def health(connection: Connection, source_id: str) -> source_pb2.SourceHealth:
     row = connection.execute(_SHOWN.where(VISITS.c.source == source_id)).one_or_none()
     if row is None:
         name = f"sources/{source_id}/health"
-        raise NotFound(name, f"{name} does not exist; only sources of feeds are visited")
+        raise NotFound(name, f"{name} does not exist; only feeds, lists and interfaces are visited")
     return health_of(row)
 
 
@@ -173,7 +180,7 @@ def failing() -> Select[Any]:
 
 def feeds() -> Select[Any]:
     """Addresses of feeds, with the names and areas of their sources, by name."""
-    joined = select(VISITS.c.uri, SOURCES.c.display_name, SOURCES.c.area)
+    joined = select(VISITS.c.uri, SOURCES.c.display_name, SOURCES.c.area).where(VISITS.c.kind == FEED)
     return joined.join(SOURCES, SOURCES.c.id == VISITS.c.source).order_by(SOURCES.c.id)
 
 
@@ -193,6 +200,8 @@ def health_of(row: Row[Any]) -> source_pb2.SourceHealth:
         alarm=row.alarm,
         longest_pause_days=row.longest_pause,
         revision=row.revision,
+        articles_waiting=row.articles_waiting,
+        articles_broken=row.articles_broken,
     )
     times = {
         "next_visit_time": row.next_time if row.state == ACTIVE else 0,
@@ -207,10 +216,10 @@ def health_of(row: Row[Any]) -> source_pb2.SourceHealth:
     return found
 
 
-def _require_feed(row: Row[Any]) -> None:
+def _require_visited(row: Row[Any]) -> None:
     if row.state is None:
         raise FailedPrecondition(
-            "SOURCE_KIND", f"sources/{row.id} is not visited by anybody; choose a source of a feed"
+            "SOURCE_KIND", f"sources/{row.id} is not visited by anybody; choose a feed, a list or an interface"
         )
 
 

@@ -1,24 +1,23 @@
-"""Visiting: takes the feeds that are due, a few of each host at a time, and writes down what they show."""
+"""Visiting: takes the sources that are due, a few of each host at a time, and writes down what they show."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import random
-from collections import OrderedDict
-from dataclasses import dataclass
-from typing import Final
+from datetime import timedelta
+from typing import Any, Final
 
 import structlog
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.store import Tx
+from sqlalchemy import Row
 
 from huiyin_collector.fetching import Fetcher
 from huiyin_collector.looking import Look, Looker
 from huiyin_collector.model.faults import Fault
-from huiyin_collector.model.links import host_of
 from huiyin_collector.model.schedule import (
     FAILURES_TOLD,
     Bounds,
@@ -30,7 +29,8 @@ from huiyin_collector.model.schedule import (
     pause_after_failure,
     pause_after_success,
 )
-from huiyin_collector.store import CollectorStore, visits
+from huiyin_collector.pacing import PATIENCE, Host, Hosts, Pace, VisitTurns
+from huiyin_collector.store import PAGE_LIST, CollectorStore, articles, visits
 from huiyin_collector.store.visits import Visit
 
 log = structlog.get_logger(__name__)
@@ -38,45 +38,37 @@ log = structlog.get_logger(__name__)
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400 * _SECOND
 _LOOK_AGAIN: Final = 1.0
-_PATIENCE: Final = 5.0
-"""Seconds that a visit waits for its host within its lease; beyond, it is put back."""
-_LONGEST_DELAY: Final = 600.0
-_HOSTS_REMEMBERED: Final = 20_000
+VISIT_SECONDS: Final = 60.0
+"""Within which a visit begins its requests; what is left then comes with the next."""
+_SOON: Final = 1.0
+"""Seconds until a visit goes on that was not at its end, where its host asks for no more."""
+_RECENT: Final = timedelta(days=7)
 _CREATED: Final = post_pb2.PostOutcome.KIND_CREATED
 _NO_ALARM: Final = source_pb2.SourceHealth.ALARM_UNSPECIFIED
 _SILENT: Final = source_pb2.SourceHealth.ALARM_SILENT
 _FAILING: Final = source_pb2.SourceHealth.ALARM_FAILING
 
 
-@dataclass(frozen=True, slots=True)
-class Pace:
-    """Visits at a time, altogether and of one host, and seconds between two of one host."""
-
-    at_once: int
-    host_at_once: int
-    host_pause: float
-
-
-@dataclass(slots=True)
-class _Host:
-    free_at: float = 0.0
-    pause: float = 0.0
-    under_way: int = 0
-
-
 class Visitor:
-    """Visits what is due. `lease_seconds`: longer than a visit may take."""
+    """Visits what is due. `request_seconds`: the longest that one request may take, with all that it leads to."""
 
     def __init__(
-        self, store: CollectorStore, fetcher: Fetcher, looker: Looker, bounds: Bounds, pace: Pace, lease_seconds: float
+        self,
+        store: CollectorStore,
+        fetcher: Fetcher,
+        looker: Looker,
+        hosts: Hosts,
+        bounds: Bounds,
+        pace: Pace,
+        request_seconds: float,
     ) -> None:
         self._store = store
         self._fetcher = fetcher
         self._looker = looker
+        self._hosts = hosts
         self._bounds = bounds
         self._pace = pace
-        self._lease_us = int((lease_seconds + _PATIENCE) * _SECOND)
-        self._hosts: OrderedDict[str, _Host] = OrderedDict()
+        self._lease_us = int((VISIT_SECONDS + request_seconds + PATIENCE) * _SECOND)
         self._woken = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
 
@@ -129,8 +121,8 @@ class Visitor:
         claimed = await self._store.write(lambda tx: visits.claim(tx, lease, self._lease_us, free))
         later: list[tuple[Visit, int]] = []
         for visit in claimed:
-            host, wait = self._reserve(visit)
-            if wait > _PATIENCE or host is None:
+            host, wait = self._hosts.reserve(visit.uri)
+            if wait > PATIENCE or host is None:
                 later.append((visit, clock.micros(clock.now()) + int(wait * _SECOND)))
                 continue
             task = asyncio.create_task(self._visit(visit, host, wait))
@@ -146,37 +138,20 @@ class Visitor:
             log.error("visit.broke", error=type(task.exception()).__name__)
         self._woken.set()
 
-    def _reserve(self, visit: Visit) -> tuple[_Host | None, float]:
-        """The host of a visit with a place in its row, and the seconds until it is our turn; None where it is full."""
-        name = host_of(visit.uri)
-        host = self._hosts.setdefault(name, _Host(pause=self._pace.host_pause))
-        self._hosts.move_to_end(name)
-        if len(self._hosts) > _HOSTS_REMEMBERED:
-            self._hosts.popitem(last=False)
-        now = asyncio.get_running_loop().time()
-        if host.under_way >= self._pace.host_at_once:
-            return None, max(host.free_at - now, min(host.pause, 1.0), 0.05)
-        wait = max(host.free_at - now, 0.0)
-        if wait <= _PATIENCE:
-            host.free_at = max(host.free_at, now) + host.pause
-            host.under_way += 1
-        return host, wait
-
-    async def _visit(self, visit: Visit, host: _Host, wait: float) -> None:
+    async def _visit(self, visit: Visit, host: Host, wait: float) -> None:
         try:
             await asyncio.sleep(wait)
-            await self.visit(visit, host)
+            await self.visit(visit)
         finally:
             host.under_way -= 1
 
-    async def visit(self, visit: Visit, host: _Host | None = None) -> None:
+    async def visit(self, visit: Visit) -> None:
         """One visit from the first request to the commit."""
+        turns = VisitTurns(self._hosts, visit.uri, VISIT_SECONDS)
         try:
-            robots = await self._fetcher.robots(visit.uri)
-            if host is not None:
-                host.pause = max(self._pace.host_pause, min(robots.crawl_delay, _LONGEST_DELAY))
-            look = await self._looker.look(visit.source, visit.uri, etag=visit.etag, last_modified=visit.last_modified)
-            await self._store.write(lambda tx: self._succeed(tx, visit, look))
+            pause = await self._hosts.learn(visit.uri)
+            look = await self._looker.look(visit, turns)
+            await self._store.write(lambda tx: self._succeed(tx, visit, look, pause))
             return
         except Fault as found:
             fault = found
@@ -191,61 +166,79 @@ class Visitor:
             fault = Fault("FAILED", f"the visit raised {type(error).__name__}; the collector's log has more")
         await self._store.write(lambda tx: self._fail(tx, visit, fault))
 
-    def _succeed(self, tx: Tx, visit: Visit, look: Look) -> None:
+    def _succeed(self, tx: Tx, visit: Visit, look: Look, host_pause: float) -> None:
         row = visits.holds(tx, visit)
         if row is None:
             return
         outcomes = self._store.receive_items(tx, visit.source, look.items) if look.items else []
         created = sum(outcome.kind == _CREATED for outcome in outcomes)
-        if look.feed is not None and look.feed.withdrawn:
-            self._store.withdraw(tx, visit.source, look.feed.withdrawn)
-        if look.answer.moved_to:
-            visits.moved(tx, self._store, visit, look.answer.moved_to)
-        if visit.last_success_us:
-            rhythm = next_rhythm(visit.items_a_day, created, (tx.now_us - visit.last_success_us) / _DAY)
-            longest_pause = row.longest_pause
-        else:
-            rhythm = first_rhythm(look.published, tx.now)
-            longest_pause = first_longest_pause(look.published, tx.now)
+        withdrawn = [*look.withdrawn, *(each.article.key for each in look.readings if each.withdrawn)]
+        if withdrawn:
+            self._store.withdraw(tx, visit.source, withdrawn)
+        if look.moved_to:
+            visits.moved(tx, self._store, visit, look.moved_to)
+        values: dict[str, object] = {"items_total": row.items_total + created, "resume": look.resume}
+        if look.first is not None:
+            values |= {"etag": look.first.etag, "last_modified": look.first.last_modified}
+        if look.first is not None or look.items:
+            values["items_passed_over"] = look.passed_over
+        waiting = 0
+        if visit.kind == PAGE_LIST:
+            articles.see(tx, visit.source, look.links)
+            articles.record(tx, visit.source, look.readings)
+            waiting, broken = articles.counts(tx, visit.source)
+            values |= {"articles_waiting": waiting, "articles_broken": broken}
+        rhythm, longest_pause = self._rhythm(tx, visit, row, look, created)
         days = (tx.now_us - row.last_item_time) / _DAY if row.last_item_time else 0.0
-        silent = not created and is_silent(rhythm, longest_pause, days)
-        ttl = look.feed.ttl_seconds if look.feed is not None else 0.0
-        pause = pause_after_success(rhythm, self._bounds, ttl, random.random())  # noqa: S311 - jitter, not a secret
-        values: dict[str, object] = {
+        if created:
+            values["last_item_time"] = tx.now_us
+            longest_pause = next_longest_pause(longest_pause, days)
+        values |= {"items_a_day": rhythm, "longest_pause": longest_pause}
+        if look.fault is not None:
+            self._finish_failed(tx, row, values, look.fault)
+            return
+        if look.resume or waiting:
+            pause = max(host_pause, _SOON)
+        else:
+            pause = pause_after_success(rhythm, self._bounds, look.ttl_seconds, random.random())  # noqa: S311 - jitter
+        values |= {
             "next_time": tx.now_us + int(pause * _SECOND),
             "last_success_time": tx.now_us,
             "error_streak": 0,
             "error_reason": "",
             "error_message": "",
-            "items_a_day": rhythm,
-            "items_total": row.items_total + created,
         }
-        if created:
-            values["last_item_time"] = tx.now_us
-            longest_pause = next_longest_pause(longest_pause, days)
-        values["longest_pause"] = longest_pause
-        if look.feed is not None:
-            values |= {
-                "etag": look.answer.etag,
-                "last_modified": look.answer.last_modified,
-                "items_passed_over": look.feed.passed_over,
-            }
+        silent = not created and is_silent(rhythm, longest_pause, days)
         visits.finish(tx, self._store, row, values, _SILENT if silent else _NO_ALARM)
+
+    def _rhythm(self, tx: Tx, visit: Visit, row: Row[Any], look: Look, created: int) -> tuple[float, float]:
+        """Items a day, and days of the longest pause before this visit."""
+        if not visit.last_success_us:
+            return first_rhythm(look.published, tx.now), first_longest_pause(look.published, tx.now)
+        # An old list that is read bit by bit is no sign of much to come.
+        recent = sum(moment is None or moment > tx.now - _RECENT for moment in look.published)
+        # Time passes from one visit that goes well to the next.
+        days = (tx.now_us - visit.last_success_us) / _DAY if look.fault is None else 0.0
+        return next_rhythm(visit.items_a_day, min(created, recent), days), row.longest_pause
 
     def _fail(self, tx: Tx, visit: Visit, fault: Fault) -> None:
         row = visits.holds(tx, visit)
         if row is None:
             return
+        values: dict[str, object] = {"resume": ""}
+        if fault.reason == "GONE":
+            values["state"] = visits.DISABLED
+        self._finish_failed(tx, row, values, fault)
+
+    def _finish_failed(self, tx: Tx, row: Row[Any], values: dict[str, object], fault: Fault) -> None:
         streak = row.error_streak + 1
         pause = pause_after_failure(streak, self._bounds, fault.retry_after, random.random())  # noqa: S311
-        values: dict[str, object] = {
+        values |= {
             "next_time": tx.now_us + int(pause * _SECOND),
             "error_streak": streak,
             "error_reason": fault.reason,
             "error_message": fault.message,
         }
-        if fault.reason == "GONE":
-            values["state"] = visits.DISABLED
-        is_failing = streak >= FAILURES_TOLD or fault.reason == "GONE"
+        is_failing = streak >= FAILURES_TOLD or values.get("state") == visits.DISABLED
         visits.finish(tx, self._store, row, values, _FAILING if is_failing else row.alarm)
-        log.info("visit.failed", source=visit.source, reason=fault.reason, streak=streak)
+        log.info("visit.failed", source=row.source, reason=fault.reason, streak=streak)
