@@ -105,7 +105,7 @@ TaskKind = Literal[
 TaskState = Literal["STATE_UNSPECIFIED", "STATE_OPEN", "STATE_DONE"]
 TextPieceChange = Literal["CHANGE_UNSPECIFIED", "CHANGE_SAME", "CHANGE_REMOVED", "CHANGE_ADDED"]
 PostOutcomeKind = Literal["KIND_UNSPECIFIED", "KIND_CREATED", "KIND_UPDATED", "KIND_UNCHANGED"]
-SourceKind = Literal["KIND_UNSPECIFIED", "KIND_FILE", "KIND_INBOX", "KIND_FEED"]
+SourceKind = Literal["KIND_UNSPECIFIED", "KIND_FILE", "KIND_INBOX", "KIND_FEED", "KIND_PAGE_LIST", "KIND_API"]
 SourceState = Literal["STATE_UNSPECIFIED", "STATE_ACTIVE", "STATE_PAUSED", "STATE_DISABLED"]
 SourceHealthAlarm = Literal["ALARM_UNSPECIFIED", "ALARM_SILENT", "ALARM_FAILING"]
 TrySourceResponseRobots = Literal["ROBOTS_UNSPECIFIED", "ROBOTS_ALLOWED", "ROBOTS_DISALLOWED"]
@@ -1328,6 +1328,39 @@ class WriteByReceiptResponse(TypedDict, total=False):
     deadline: str
 
 
+class Api(TypedDict, total=False):
+    """How a JSON interface is read: expressions of JMESPath (jmespath.org), `items` and `next_page` over the whole
+    answer, the others over one item.
+    """
+
+    items: str
+    id: str
+    subject: str
+    text: str
+    publishTime: str
+    uri: str
+    author: str
+    likes: str
+    dislikes: str
+    replies: str
+    shares: str
+    views: str
+    nextPage: str
+    pageTemplate: str
+    secondPage: int
+    mostPages: int
+    headers: list[ApiHeader]
+    timeZone: str
+
+
+class ApiHeader(TypedDict, total=False):
+    """A header that goes with each request to the host of the source, and with none to another host."""
+
+    name: str
+    value: str
+    secret: str
+
+
 class BatchCreatePostsResponse(TypedDict, total=False):
     """What became of each post, in the order of the request."""
 
@@ -1347,6 +1380,21 @@ class ImportOpmlResponse(TypedDict, total=False):
     created: int
     known: int
     refused: list[str]
+
+
+class PageList(TypedDict, total=False):
+    """How a list of articles is read, and the articles."""
+
+    itemSelector: str
+    itemPattern: str
+    nextSelector: str
+    pageTemplate: str
+    secondPage: int
+    mostPages: int
+    titleSelector: str
+    textSelector: str
+    timeSelector: str
+    timeZone: str
 
 
 class Post(TypedDict, total=False):
@@ -1400,6 +1448,8 @@ class Source(TypedDict, total=False):
     etag: str
     uri: str
     state: SourceState
+    pageList: PageList
+    api: Api
 
 
 class SourceHealth(TypedDict, total=False):
@@ -1423,6 +1473,8 @@ class SourceHealth(TypedDict, total=False):
     alarmTime: str
     longestPauseDays: float
     revision: str
+    articlesWaiting: int
+    articlesBroken: int
 
 
 class TrySourceResponse(TypedDict, total=False):
