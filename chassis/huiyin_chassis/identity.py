@@ -41,6 +41,8 @@ _CLOCKS_APART: Final = timedelta(minutes=1)
 _RENEW_BEFORE: Final = timedelta(minutes=1)
 _CACHE: Final = 10_000
 _LOOK_AGAIN_SECONDS: Final = 1.0
+_KNOWN_SECONDS: Final = 60.0
+"""How long a public key is good without being looked for: one that was taken away opens nothing for long."""
 
 _NEVER: Final = datetime.max.replace(tzinfo=UTC)
 
@@ -261,7 +263,9 @@ class Signer:
 
 
 class Verifier:
-    """Verifies tokens by the public keys in a folder, NAME.pem each; a new key is found without a restart."""
+    """Verifies tokens by the public keys in a folder, NAME.pem each; a new key is found without a restart, and one that
+    is gone is missed.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -310,7 +314,9 @@ class Verifier:
         return _principal(kid, claims, expires)
 
     def _key(self, kid: str) -> Ed25519PublicKey:
-        if kid not in self._keys and not (self._look_again() and kid in self._keys):
+        if kid not in self._keys or time.monotonic() - self._looked > _KNOWN_SECONDS:
+            self._look_again()
+        if kid not in self._keys:
             raise Unauthenticated(
                 "KEY_UNKNOWN",
                 f"no public key of the process {kid[:40]!r} is known here; put it into HUIYIN_PUBLIC_KEYS",

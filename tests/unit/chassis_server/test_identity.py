@@ -110,6 +110,19 @@ def test_a_key_that_was_replaced_is_read_again(keys: Path) -> None:
     assert verifier.verify(signer(keys, "gateway").sign(OFFICER)).subject == "accounts/officer"
 
 
+def test_a_key_that_was_taken_away_opens_nothing_any_more(keys: Path) -> None:
+    verifier = Verifier(keys / "public")
+    verifier.verify(signer(keys, "analyzer").own_token())
+    (keys / "public" / "analyzer.pem").unlink()
+    verifier._looked -= 61
+    with pytest.raises(Unauthenticated) as caught:
+        verifier.verify(
+            signer(keys, "analyzer").sign(Principal("services/analyzer", expires=clock.now() + timedelta(minutes=2)))
+        )
+    assert caught.value.reason == "KEY_UNKNOWN"
+    assert verifier.verify(signer(keys, "gateway").sign(OFFICER)).subject == "accounts/officer"
+
+
 def test_a_broken_key_file_stops_nobody_else(keys: Path) -> None:
     (keys / "public" / "broken.pem").write_text("half a key")
     found = Verifier(keys / "public").verify(signer(keys, "gateway").sign(OFFICER))
