@@ -21,7 +21,8 @@ STREAM = "StreamChanges"
 """It never ends; test_http reads it."""
 
 
-def draw_from_the_document(system: System, folder: Path, *options: str, account: str = "desk") -> None:
+def draw_from_the_document(system: System, folder: Path, *options: str, account: str = "desk") -> str:
+    """How many requests were drawn, as the tool says it."""
     key = tomllib.loads(system.layout.client_file.read_text("utf-8"))["keys"][account]
     command = [
         str(Path(sys.executable).parent / "st"),
@@ -39,6 +40,7 @@ def draw_from_the_document(system: System, folder: Path, *options: str, account:
     report = folder / "report.txt"
     report.write_text(done.stdout + done.stderr, "utf-8")
     assert done.returncode == 0, f"{report}: {done.stdout[-6000:]}{done.stderr[-2000:]}"
+    return next((line.strip() for line in done.stdout.splitlines() if " generated, " in line), "")
 
 
 def test_answers_to_what_the_document_allows_and_forbids_are_those_it_describes(start: Start, tmp_path: Path) -> None:
@@ -47,9 +49,13 @@ def test_answers_to_what_the_document_allows_and_forbids_are_those_it_describes(
 
 
 @pytest.mark.fuzz
-def test_for_as_long_as_it_takes_nothing_else_is_answered(start: Start, tmp_path: Path) -> None:
+def test_for_as_long_as_it_takes_nothing_else_is_answered(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with start("sqlite") as system:
         system.huiyin("import", str(SAMPLES / "messages.csv"))
         for account, share in (("desk", 0.6), ("admin", 0.4)):
             seconds = str(int(MINUTES * 60 * share))
-            draw_from_the_document(system, tmp_path, "--max-time", seconds, account=account)
+            drawn = draw_from_the_document(system, tmp_path, "--max-time", seconds, account=account)
+            with capsys.disabled():
+                print(f"{account}: {drawn}")

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from statistics import median
 
 import psutil
 import pytest
@@ -136,7 +137,9 @@ def on_a_process(folder: Path, body: Callable[..., object]) -> None:
 
 
 @pytest.mark.fuzz
-def test_ten_thousand_malformed_requests_make_no_memory_grow_and_no_connection_stay(tmp_path: Path) -> None:
+def test_ten_thousand_malformed_requests_make_no_memory_grow_and_no_connection_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     async def body(running: psutil.Process, port: int, behind: Behind) -> None:
         async def wait_for_silence() -> None:
             async with asyncio.timeout(90):
@@ -149,13 +152,16 @@ def test_ten_thousand_malformed_requests_make_no_memory_grow_and_no_connection_s
 
         found: Counter[int] = Counter()
         sizes = []
-        rounds = 5
+        rounds = 10
         for number in range(rounds):
             found += await make_all(port, behind.keys["desk"], number, REQUESTS // rounds, 3)
             await wait_for_silence()
             sizes.append(running.memory_full_info().uss)
-        print(f"{sum(found.values())} answers: {dict(found)}; MB after each round: {[size // 10**6 for size in sizes]}")
-        assert sizes[-1] < sizes[1] * 1.1, sizes
+        megabytes = [size // 10**6 for size in sizes]
+        with capsys.disabled():
+            print(f"{sum(found.values())} answers: {dict(found)}; MB after each round: {megabytes}")
+        # It goes up and down by a tenth with what a crowd needs at once; what leaks grows on.
+        assert median(sizes[-3:]) < median(sizes[3:6]) * 1.1, sizes
 
     on_a_process(tmp_path, body)
 
