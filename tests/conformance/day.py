@@ -193,7 +193,8 @@ def _listen(day: Day) -> None:
     file = httpbody_pb2.HttpBody(content_type="text/csv", data=rows.encode())
     columns = ["text=内容", "external_id=编号"]
     begun = day.do("collector.ImportPosts", source="sources/file", file=file, file_name="帖子.csv", columns=columns)
-    day.world.names |= {"Post": made.outcomes[0].post, "collector.Operation": begun.name}
+    post = made.outcomes[0].post
+    day.world.names |= {"Post": post, "PostSeries": f"{post}/series", "collector.Operation": begun.name}
     day.do("collector.SetPostHold", GATEWAY, posts=[made.outcomes[1].post], held=True)
 
 

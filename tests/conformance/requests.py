@@ -63,7 +63,7 @@ def unknown(key: str, name: str) -> str:
     head, _, last = name.rpartition("/")
     if key.endswith(("Policy", "PolicyVersions")):
         return "policies/nothing"
-    if last in ("admission", "health"):
+    if last in ("admission", "health", "series"):
         return f"{head.partition('/')[0]}/nothing/{last}"
     return f"{head}/nothing"
 

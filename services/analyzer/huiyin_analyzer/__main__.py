@@ -36,7 +36,7 @@ from huiyin_analyzer.worker.regrading import Regrading
 from huiyin_analyzer.worker.rereading import Rereading
 
 _GRADING = Path(__file__).parent / "data" / "grading.yaml"
-_KINDS = ("post.created", "post.updated", "post.purged")
+_KINDS = ("post.created", "post.updated", "post.reach_changed", "post.purged")
 
 
 async def serve(settings: AnalyzerSettings) -> None:

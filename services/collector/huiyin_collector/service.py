@@ -228,10 +228,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
     async def GetSourceHealth(
         self, request: source_pb2.GetSourceHealthRequest, context: _Context
     ) -> source_pb2.SourceHealth:
-        name, _, rest = request.name.rpartition("/")
-        if rest != "health":
-            raise InvalidArgument("name", "must be a name such as sources/ID/health", "NAME_INVALID")
-        source_id = _id_of(name, "sources", "name")
+        source_id = _id_of(_parent_of(request.name, "sources", "health"), "sources", "name")
         return await self._store.read(lambda connection: visits.health(connection, source_id))
 
     async def ListSourceHealth(
@@ -301,6 +298,11 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         _require_everywhere()
         post_id = _id_of(request.name, "posts", "name")
         return await self._store.read(lambda connection: self._store.post(connection, post_id))
+
+    async def GetPostSeries(self, request: post_pb2.GetPostSeriesRequest, context: _Context) -> post_pb2.PostSeries:
+        _require_everywhere()
+        post_id = _id_of(_parent_of(request.name, "posts", "series"), "posts", "name")
+        return await self._store.read(lambda connection: self._store.series(connection, post_id))
 
     async def ListPosts(self, request: post_pb2.ListPostsRequest, context: _Context) -> post_pb2.ListPostsResponse:
         _require_everywhere()
@@ -407,6 +409,14 @@ def _id_of(name: str, collection: str, field: str) -> str:
     if prefix != collection or not bare or "/" in bare:
         raise InvalidArgument(field, f"must be a name such as {collection}/ID", "NAME_INVALID")
     return bare
+
+
+def _parent_of(name: str, collection: str, part: str) -> str:
+    """The resource whose one part of that kind a name means. Raises InvalidArgument."""
+    parent, _, rest = name.rpartition("/")
+    if rest != part:
+        raise InvalidArgument("name", f"must be a name such as {collection}/ID/{part}", "NAME_INVALID")
+    return parent
 
 
 def _check_reading(source: source_pb2.Source) -> None:

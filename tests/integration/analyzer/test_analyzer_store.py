@@ -131,6 +131,26 @@ def test_the_title_is_that_of_the_first_post_whose_text_is_kept(sqlite_url: str,
     run(sqlite_url, body)
 
 
+@pytest.mark.parametrize("cuts", [[8], [6, 1, 1], [1] * 8])
+def test_votes_of_an_event_follow_those_of_its_posts(sqlite_url: str, cuts: list[int]) -> None:
+    async def body(running: Running) -> None:
+        def reached(revision: int, **figures: int) -> post_pb2.Post:
+            return post_pb2.Post(name="posts/p0000", revision=revision, reach=post_pb2.PostReach(**figures))
+
+        edited = reached(2, likes=150, replies=60, shares=1, views=9000)
+        edited.text = "新内容"
+        changes = [*posts(6), change(10, "post.reach_changed", reached(1, likes=7)), change(11, "post.updated", edited)]
+        for size in cuts:
+            await running.apply(changes[:size])
+            del changes[:size]
+        running.analysis.forget()
+        await running.apply([change(12, "post.reach_changed", reached(2, likes=150, replies=62))])
+        figures = [dict(event.assessment.figures) for event in await running.events()]
+        assert sorted(each["votes"] for each in figures) == [0, 0, 212]
+
+    run(sqlite_url, body)
+
+
 def test_a_post_that_was_purged_since_opens_no_event(sqlite_url: str) -> None:
     async def body(running: Running) -> None:
         gone = post_pb2.Post(name="posts/p0009", source="sources/board", external_id="9", revision=1)

@@ -15,8 +15,10 @@ from huiyin_chassis.feed import Feed, unpack
 from huiyin_chassis.ids import uuid7
 from huiyin_chassis.migrate import differences
 from huiyin_collector.store import METADATA, MIGRATIONS
+from huiyin_collector.store.tables import POSTS
 from huiyin_collector.voices import VoiceKeys
 from huiyin_collector.worker.keeping import Keeper
+from sqlalchemy import update
 
 from tests.integration.collector.conftest import OFFICER, Collector, Run, Source
 
@@ -101,6 +103,59 @@ def test_posts_written_by_others_are_created_updated_or_known(run: Run) -> None:
         assert [second[2].post, second[0].post] == [outcome.post for outcome in first]
         found = await collector.stub.GetPost(post_pb2.GetPostRequest(name=first[0].post), **collector.by())
         assert (found.text, found.revision, found.expects_answer) == ("还没修。", 2, True)
+
+    run(test)
+
+
+def test_the_reach_of_a_post_is_a_series_of_the_last_figures_of_each_hour(run: Run) -> None:
+    async def test(collector: Collector) -> None:
+        await collector.create("inbox", Source.KIND_INBOX)
+
+        async def seen(likes: int, text: str = "没有水") -> None:
+            (outcome,) = await write(collector, post(1, text, reach=post_pb2.PostReach(likes=likes)))
+            names.add(outcome.post)
+
+        async def an_hour_later() -> None:
+            earlier = POSTS.c.reach_time - 3_600_000_000
+            await collector.store.write(lambda tx: tx.execute(update(POSTS).values(reach_time=earlier)))
+
+        names: set[str] = set()
+        await seen(2)
+        await seen(5)  # within the hour: the last figures stand for it
+        await an_hour_later()
+        await seen(9)
+        await seen(9)
+        await seen(0)  # the source shows none any more, and takes nothing back
+        await seen(0, "还是没有水")
+        (name,) = names
+        get = post_pb2.GetPostSeriesRequest(name=f"{name}/series")
+        series = await collector.stub.GetPostSeries(get, **collector.by())
+        assert [point.reach.likes for point in series.points] == [5, 9]
+        assert series.points[0].time.seconds < series.points[1].time.seconds
+        found = await collector.stub.GetPost(post_pb2.GetPostRequest(name=name), **collector.by())
+        assert (found.reach.likes, found.text, found.revision) == (9, "还是没有水", 2)
+        told = [change for change in await collector.changes() if change.name == name]
+        assert [(change.kind, change.revision) for change in told] == [
+            ("post.created", 1),
+            ("post.reach_changed", 1),
+            ("post.reach_changed", 1),
+            ("post.updated", 2),
+        ]
+        reached = unpack(told[2], post_pb2.Post)
+        assert (reached.reach.likes, reached.text, reached.voice) == (9, "", b"")
+
+    run(test)
+
+
+def test_a_post_whose_source_shows_no_figures_has_no_series(run: Run) -> None:
+    async def test(collector: Collector) -> None:
+        await collector.create("inbox", Source.KIND_INBOX)
+        (outcome,) = await write(collector, post(1))
+        get = post_pb2.GetPostSeriesRequest(name=f"{outcome.post}/series")
+        assert not (await collector.stub.GetPostSeries(get, **collector.by())).points
+        with pytest.raises(grpc.aio.AioRpcError) as refused:
+            await collector.stub.GetPostSeries(post_pb2.GetPostSeriesRequest(name=outcome.post), **collector.by())
+        assert refusal(refused).reason == "NAME_INVALID"
 
     run(test)
 

@@ -44,7 +44,7 @@ from huiyin_analyzer.worker.state import State, kept_terms
 log = structlog.get_logger(__name__)
 
 Told = tuple[str, post_pb2.Post]
-"""What became of a post (post.created, post.updated, post.purged), and the post."""
+"""What became of a post (post.created, post.updated, post.reach_changed, post.purged), and the post."""
 
 _Row = dict[str, object]
 _Judged = tuple[bytes, bytes]
@@ -86,7 +86,7 @@ class Analysis:
         self._state = None
 
     def apply(self, tx: Tx, changes: Sequence[feed_pb2.Change], position: FeedPosition) -> None:
-        """Applies posts that were created, edited or purged, in their order."""
+        """Applies posts that were created, edited or purged, or that reach others than before, in their order."""
         posts = [(change.kind, unpack(change, post_pb2.Post)) for change in changes if change.kind.startswith("post.")]
         self.take(tx, posts, lambda step: position.request_id(changes[-1].sequence, step))
 
@@ -199,6 +199,9 @@ class _Batch:
                 self._count(post_id, post, *readings.pop(post_id), topics[post_id])
             elif kind == "post.updated":
                 self._edit(post_id, post)
+                self._follow_reach(post_id, post)
+            elif kind == "post.reach_changed":
+                self._follow_reach(post_id, post)
             elif kind == "post.purged":
                 self._purge(post_id)
         self._finish(effect)
@@ -227,7 +230,7 @@ class _Batch:
             timestamp_to_micros(post.publish_time),
             post.source,
             post.expects_answer,
-            post.reach.likes + post.reach.replies + post.reach.shares,
+            votes_of(post),
             _voice_day(post),
             topic["topic"],
             reading.place,
@@ -258,6 +261,19 @@ class _Batch:
                 ((_, reading),) = self._read.read([(post.subject, post.text)])
                 topic = as_read(reading)
             self._change_text("membership.updated", row, post.subject, post.text, topic)
+
+    def _follow_reach(self, post_id: str, post: post_pb2.Post) -> None:
+        """Counts the votes that a post has now."""
+        row = self._new.get(post_id) or self._known.get(post_id)
+        votes = votes_of(post)
+        if row is None or row["votes"] == votes:
+            return
+        event = self._state.events[str(row["event_id"])]
+        event.votes += votes - int(str(row["votes"]))
+        row["votes"] = votes
+        if post_id not in self._new:
+            self._tx.execute(update(POSTS).where(POSTS.c.id == post_id).values(votes=votes))
+        self._update(event)
 
     def _purge(self, post_id: str) -> None:
         """Destroys the copy of a text that its source, or the term of keeping, took away."""
@@ -436,6 +452,11 @@ def _row_of(post_id: str, post: post_pb2.Post, number: int, event_id: str, count
         "harm": int(counted.harm),
         "revision": 1,
     }
+
+
+def votes_of(post: post_pb2.Post) -> int:
+    """Likes, replies and shares of a post together."""
+    return post.reach.likes + post.reach.replies + post.reach.shares
 
 
 def _voice_day(post: post_pb2.Post) -> bytes:

@@ -14,7 +14,7 @@ from huiyin_chassis.ids import uuid7
 
 from huiyin_analyzer import store
 from huiyin_analyzer.store import AnalyzerStore
-from huiyin_analyzer.worker.following import Analysis, Told
+from huiyin_analyzer.worker.following import Analysis, Told, votes_of
 
 if TYPE_CHECKING:
     from huiyin.collector.v1.collector_service_pb2_grpc import CollectorServiceAsyncStub
@@ -63,6 +63,8 @@ class Listing:
                 told.append(("post.created", post))
             elif (row.subject, row.text) != (post.subject, post.text):
                 told.append(("post.updated", post))
+            elif row.votes != votes_of(post):
+                told.append(("post.reach_changed", post))
         return told
 
     async def _take(self, told: Sequence[Told]) -> None:

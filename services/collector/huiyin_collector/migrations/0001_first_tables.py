@@ -106,6 +106,17 @@ def upgrade() -> None:
     )
     op.create_index("parked_changes_by_resource", "parked_changes", ["consumer", "resource", "sequence"], unique=False)
     op.create_table(
+        "past_reach",
+        sa.Column("post", sa.Text(), nullable=False),
+        sa.Column("time", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("likes", sa.BigInteger(), nullable=False),
+        sa.Column("dislikes", sa.BigInteger(), nullable=False),
+        sa.Column("replies", sa.BigInteger(), nullable=False),
+        sa.Column("shares", sa.BigInteger(), nullable=False),
+        sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("post", "time"),
+    )
+    op.create_table(
         "past_texts",
         sa.Column("post", sa.Text(), nullable=False),
         sa.Column("revision", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -155,6 +166,7 @@ def upgrade() -> None:
         sa.Column("replies", sa.BigInteger(), nullable=False),
         sa.Column("shares", sa.BigInteger(), nullable=False),
         sa.Column("views", sa.BigInteger(), nullable=False),
+        sa.Column("reach_time", sa.BigInteger(), nullable=False),
         sa.Column("expects_answer", sa.Boolean(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("withdrawn", sa.Boolean(), nullable=False),

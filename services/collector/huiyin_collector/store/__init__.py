@@ -18,7 +18,16 @@ from sqlalchemy import Connection, Row, bindparam, delete, insert, select, updat
 from huiyin_collector.model.links import item_key, page_key
 from huiyin_collector.model.posts import REACH, MaskedPost
 from huiyin_collector.store.articles import try_again
-from huiyin_collector.store.tables import METADATA, PAST_TEXTS, POST_KEYS, POST_PLACES, POSTS, SOURCES, VISITS
+from huiyin_collector.store.tables import (
+    METADATA,
+    PAST_REACH,
+    PAST_TEXTS,
+    POST_KEYS,
+    POST_PLACES,
+    POSTS,
+    SOURCES,
+    VISITS,
+)
 
 __all__ = ["METADATA"]  # for migrations
 
@@ -28,6 +37,7 @@ SOURCE_CREATED: Final = "source.created"
 SOURCE_UPDATED: Final = "source.updated"
 POST_CREATED: Final = "post.created"
 POST_UPDATED: Final = "post.updated"
+POST_REACH_CHANGED: Final = "post.reach_changed"
 POST_PURGED: Final = "post.purged"
 
 _POST_TYPE: Final = post_pb2.Post.DESCRIPTOR.full_name
@@ -63,13 +73,27 @@ SOURCES_SHOWN: Final = select(SOURCES, VISITS.c.uri, VISITS.c.state, VISITS.c.ru
     VISITS, VISITS.c.source == SOURCES.c.id
 )
 """Sources with what they show of their visits: what `source_of` takes."""
-_KNOWN: Final = select(POSTS.c.external_id, POSTS.c.drill, POSTS.c.id, POSTS.c.revision, POSTS.c.digest)
+_REACH: Final = tuple(POSTS.c[name] for name in REACH)
+_KNOWN: Final = select(
+    POSTS.c.id,
+    POSTS.c.source,
+    POSTS.c.external_id,
+    POSTS.c.drill,
+    POSTS.c.revision,
+    POSTS.c.digest,
+    POSTS.c.publish_time,
+    *_REACH,
+    POSTS.c.reach_time,
+)
+"""What a post that comes in again is compared with."""
 _TEXTS: Final = select(POSTS.c.id, POSTS.c.revision, POSTS.c.subject, POSTS.c.text)
 _KEEP_PAST: Final = insert(PAST_TEXTS).from_select(
     ["post", "revision", "subject", "text"],
     _TEXTS.where(POSTS.c.id == bindparam("post")),
 )
-_EDIT: Final = update(POSTS).where(POSTS.c.id == bindparam("post"))
+_CHANGE: Final = update(POSTS).where(POSTS.c.id == bindparam("post"))
+_REACH_COLUMNS: Final = (*REACH, "reach_time")
+_HOUR: Final = 3_600_000_000
 
 
 class CollectorStore(Store):
@@ -157,7 +181,9 @@ class CollectorStore(Store):
     ) -> list[Outcome]:
         """Writes posts of a source of that kind; returns what became of each.
 
-        A post that is known changes nothing unless its subject or text differs. Raises NotFound, FailedPrecondition.
+        A post that is known changes nothing unless its subject, text or reach differs.
+
+        Raises NotFound, FailedPrecondition.
         """
         # Locked, so that another replica that receives the same posts waits and then finds them.
         source = self.source_of_kind(tx.connection, source_id, kind, lock=True)
@@ -205,6 +231,20 @@ class CollectorStore(Store):
         carriers = select(POST_PLACES.c.source).where(POST_PLACES.c.post == post_id).order_by(POST_PLACES.c.source)
         post.carried_by.extend(f"sources/{source}" for source in connection.scalars(carriers))
         return post
+
+    def series(self, connection: Connection, post_id: str) -> post_pb2.PostSeries:
+        """How the reach of a post grew. Raises NotFound."""
+        now = connection.execute(select(*_REACH, POSTS.c.reach_time).where(POSTS.c.id == post_id)).one_or_none()
+        if now is None:
+            raise NotFound(f"posts/{post_id}", f"posts/{post_id} does not exist; it may have been purged")
+        figures = [PAST_REACH.c[name] for name in REACH]
+        past = select(*figures, PAST_REACH.c.time).where(PAST_REACH.c.post == post_id).order_by(PAST_REACH.c.time)
+        rows = [*connection.execute(past), now]
+        series = post_pb2.PostSeries(name=f"{_PREFIX}{post_id}/series")
+        if any(any(row[: len(REACH)]) for row in rows):
+            for *reach, micros in rows:
+                series.points.add(reach=_reach_of(reach), time=clock.micros_to_timestamp(micros))
+        return series
 
     def set_hold(self, tx: Tx, post_ids: Sequence[str], *, held: bool) -> None:
         """Holds posts or lets them go; those that do not exist are passed over."""
@@ -254,7 +294,7 @@ def post_of(row: Row[Any]) -> post_pb2.Post:
         publish_time=clock.micros_to_timestamp(row.publish_time),
         collect_time=clock.micros_to_timestamp(row.collect_time),
         uri=row.uri,
-        reach=post_pb2.PostReach(**{name: getattr(row, name) for name in REACH}),
+        reach=_reach_of([getattr(row, name) for name in REACH]),
         expects_answer=row.expects_answer,
         drill=row.drill,
         revision=row.revision,
@@ -345,6 +385,7 @@ def delete_posts(tx: Tx, rows: Sequence[Row[Any]]) -> None:
     """Deletes posts, of which the rows have id, source, revision and drill, and tells of it."""
     post_ids = [row.id for row in rows]
     tx.execute(delete(PAST_TEXTS).where(PAST_TEXTS.c.post.in_(post_ids)))
+    tx.execute(delete(PAST_REACH).where(PAST_REACH.c.post.in_(post_ids)))
     tx.execute(delete(POST_PLACES).where(POST_PLACES.c.post.in_(post_ids)))
     tx.execute(update(POST_KEYS).where(POST_KEYS.c.post.in_(post_ids)).values(post="", purge_time=tx.now_us))
     tx.execute(delete(POSTS).where(POSTS.c.id.in_(post_ids)))
@@ -373,38 +414,75 @@ def _receive_distinct(tx: Tx, source: Row[Any], posts: Sequence[MaskedPost]) -> 
     identities = [post.external_id for post in posts]
     query = _KNOWN.where(POSTS.c.source == source.id, POSTS.c.external_id.in_(identities))
     known = {(row.external_id, row.drill): row for row in tx.execute(query)}
-    outcomes: list[Outcome] = []
-    created: list[dict[str, object]] = []
-    edited: list[dict[str, object]] = []
+    writing = _Writing(tx, source)
     for post in posts:
         row = known.get((post.external_id, post.drill))
         if row is None:
-            outcome, revision = Outcome(ids.uuid7(), _CREATED), 1
-            created.append(_new_row(outcome.post_id, source, post))
-        elif row.digest == post.digest:
-            outcomes.append(Outcome(row.id, _UNCHANGED))
-            continue
+            writing.create(ids.uuid7(), post)
         else:
-            outcome, revision = Outcome(row.id, _UPDATED), row.revision + 1
-            edited.append({**_content(post), "revision": revision, "post": row.id})
-        outcomes.append(outcome)
-        _tell(tx, outcome, revision, source, post)
-    _write(tx, created, edited)
-    return outcomes
+            writing.take_again(row, post, dated=True)
+    return writing.finish()
 
 
-def _tell(tx: Tx, outcome: Outcome, revision: int, source: Row[Any], post: MaskedPost) -> None:
-    kind = POST_CREATED if outcome.kind == _CREATED else POST_UPDATED
-    body = _change_body(outcome.post_id, revision, source, post)
-    tx.changes.add_bytes(kind, f"{_PREFIX}{outcome.post_id}", revision, _POST_TYPE, body, drill=post.drill)
+class _Writing:
+    """Posts of one source on their way into the store, and what became of each."""
 
+    def __init__(self, tx: Tx, source: Row[Any]) -> None:
+        self._tx = tx
+        self._source = source
+        self._outcomes: list[Outcome] = []
+        self._created: list[dict[str, object]] = []
+        self._edited: list[dict[str, object]] = []
+        self._reached: list[dict[str, object]] = []
+        self._past_reach: list[dict[str, object]] = []
 
-def _write(tx: Tx, created: Sequence[dict[str, object]], edited: Sequence[dict[str, object]]) -> None:
-    if created:
-        insert_many(tx.connection, POSTS, created)
-    if edited:
-        tx.execute(_KEEP_PAST, [{"post": row["post"]} for row in edited])
-        tx.execute(_EDIT, edited)
+    def create(self, post_id: str, post: MaskedPost) -> None:
+        """A post that is new."""
+        self._created.append(_new_row(post_id, self._source, post))
+        self._tell(POST_CREATED, post_id, 1, post)
+        self._outcomes.append(Outcome(post_id, _CREATED))
+
+    def pass_over(self, post_id: str) -> None:
+        """A post that is known, and says nothing new here."""
+        self._outcomes.append(Outcome(post_id, _UNCHANGED))
+
+    def take_again(self, row: Row[Any], post: MaskedPost, *, dated: bool) -> None:
+        """A post of this source that is known by a row of _KNOWN; `dated`: whether it says when it is from."""
+        reach = tuple(getattr(row, name) for name in REACH)
+        # A source that shows no figures any more does not take back those that it showed.
+        has_grown = post.reach != reach and any(post.reach)
+        if has_grown and row.reach_time // _HOUR != clock.micros(post.collect_time) // _HOUR:
+            self._past_reach.append({"post": row.id, "time": row.reach_time, **dict(zip(REACH, reach, strict=True))})
+        if row.digest != post.digest:
+            content = _content(post) | ({} if has_grown else {name: getattr(row, name) for name in _REACH_COLUMNS})
+            if not dated:
+                content["publish_time"] = row.publish_time
+            self._edited.append({**content, "revision": row.revision + 1, "post": row.id})
+            self._tell(POST_UPDATED, row.id, row.revision + 1, replace(post, external_id=row.external_id))
+            self._outcomes.append(Outcome(row.id, _UPDATED))
+            return
+        if has_grown:
+            self._reached.append({**_reach_columns(post), "post": row.id})
+            self._tell(POST_REACH_CHANGED, row.id, row.revision, replace(post, external_id=row.external_id, voice=b""))
+        self._outcomes.append(Outcome(row.id, _UNCHANGED))
+
+    def finish(self) -> list[Outcome]:
+        """Writes the rows; what became of the posts, in the order in which they came."""
+        tx = self._tx
+        if self._created:
+            insert_many(tx.connection, POSTS, self._created)
+        if self._edited:
+            tx.execute(_KEEP_PAST, [{"post": row["post"]} for row in self._edited])
+            tx.execute(_CHANGE, self._edited)
+        if self._past_reach:
+            insert_many(tx.connection, PAST_REACH, self._past_reach)
+        if self._reached:
+            tx.execute(_CHANGE, self._reached)
+        return self._outcomes
+
+    def _tell(self, kind: str, post_id: str, revision: int, post: MaskedPost) -> None:
+        body = _change_body(post_id, revision, self._source, post)
+        self._tx.changes.add_bytes(kind, f"{_PREFIX}{post_id}", revision, _POST_TYPE, body, drill=post.drill)
 
 
 def _posts_of_keys(tx: Tx, keys: Sequence[bytes]) -> dict[bytes, str]:
@@ -429,45 +507,32 @@ def _add_keys(tx: Tx, posts: dict[bytes, str]) -> None:
 def _receive_known(
     tx: Tx, source: Row[Any], items: Sequence[KnownItem], known: dict[bytes, str], ours: set[str]
 ) -> list[Outcome]:
-    post_ids = {post for post in known.values() if post and post not in ours}
-    query = select(
-        POSTS.c.id, POSTS.c.source, POSTS.c.external_id, POSTS.c.revision, POSTS.c.digest, POSTS.c.publish_time
-    )
     rows: dict[str, Row[Any]] = {}
-    wanted = sorted(post_ids)
+    wanted = sorted({post for post in known.values() if post and post not in ours})
     for start in range(0, len(wanted), _KEYS_AT_ONCE):
-        found = tx.execute(query.where(POSTS.c.id.in_(wanted[start : start + _KEYS_AT_ONCE])))
+        found = tx.execute(_KNOWN.where(POSTS.c.id.in_(wanted[start : start + _KEYS_AT_ONCE])))
         rows |= {row.id: row for row in found}
-    outcomes: list[Outcome] = []
-    created: list[dict[str, object]] = []
-    edited: dict[str, dict[str, object]] = {}
+    writing = _Writing(tx, source)
     places: list[dict[str, object]] = []
     more: dict[bytes, str] = {}
-    made: set[str] = set()
+    seen: set[str] = set()
     for item in items:
         post_id = next((known[key] for key in item.keys if known.get(key)), "")
         more |= {key: post_id for key in item.keys if post_id and key not in known}
-        row, post = rows.get(post_id), item.post
-        if post_id in ours and post_id not in made:
-            made.add(post_id)
-            outcomes.append(Outcome(post_id, _CREATED))
-            created.append(_new_row(post_id, source, post))
-            _tell(tx, outcomes[-1], 1, source, post)
-        elif row is None:
+        row = rows.get(post_id)
+        if row is None and (post_id not in ours or post_id in seen):
             continue  # purged, or twice in this document
+        if row is None:
+            writing.create(post_id, item.post)
         elif row.source != source.id:
             places.append({"post": post_id, "source": source.id})
-            outcomes.append(Outcome(post_id, _UNCHANGED))
-        elif row.digest == post.digest or post_id in edited:
-            outcomes.append(Outcome(post_id, _UNCHANGED))
+            writing.pass_over(post_id)
+        elif post_id in seen:
+            writing.pass_over(post_id)
         else:
-            content = _content(post)
-            if not item.dated:
-                content["publish_time"] = row.publish_time
-            edited[post_id] = {**content, "revision": row.revision + 1, "post": post_id}
-            outcomes.append(Outcome(post_id, _UPDATED))
-            _tell(tx, outcomes[-1], row.revision + 1, source, replace(post, external_id=row.external_id))
-    _write(tx, created, list(edited.values()))
+            writing.take_again(row, item.post, dated=item.dated)
+        seen.add(post_id)
+    outcomes = writing.finish()
     if places:
         tx.execute(insert_new(tx.connection, POST_PLACES), places)
     if more:
@@ -477,19 +542,22 @@ def _receive_known(
 
 def _content(post: MaskedPost) -> dict[str, object]:
     """The columns that follow the post as its source shows it."""
-    likes, dislikes, replies, shares, views = post.reach
     return {
         "digest": post.digest,
         "subject": post.subject,
         "text": post.text,
         "publish_time": clock.micros(post.publish_time),
         "uri": post.uri,
-        "likes": likes,
-        "dislikes": dislikes,
-        "replies": replies,
-        "shares": shares,
-        "views": views,
+        **_reach_columns(post),
     }
+
+
+def _reach_columns(post: MaskedPost) -> dict[str, object]:
+    return {**dict(zip(REACH, post.reach, strict=True)), "reach_time": clock.micros(post.collect_time)}
+
+
+def _reach_of(figures: Sequence[int]) -> post_pb2.PostReach:
+    return post_pb2.PostReach(**dict(zip(REACH, figures, strict=True)))
 
 
 def _new_row(post_id: str, source: Row[Any], post: MaskedPost) -> dict[str, object]:
@@ -509,7 +577,6 @@ def _new_row(post_id: str, source: Row[Any], post: MaskedPost) -> dict[str, obje
 
 def _change_body(post_id: str, revision: int, source: Row[Any], post: MaskedPost) -> bytes:
     """The post as its change row keeps it: with its voice, without subject and text."""
-    likes, dislikes, replies, shares, views = post.reach
     return post_pb2.Post(
         name=f"{_PREFIX}{post_id}",
         source=f"sources/{source.id}",
@@ -517,7 +584,7 @@ def _change_body(post_id: str, revision: int, source: Row[Any], post: MaskedPost
         publish_time=clock.to_timestamp(post.publish_time),
         collect_time=clock.to_timestamp(post.collect_time),
         uri=post.uri,
-        reach=post_pb2.PostReach(likes=likes, dislikes=dislikes, replies=replies, shares=shares, views=views),
+        reach=_reach_of(post.reach),
         expects_answer=source.expects_answer,
         drill=post.drill,
         voice=post.voice,

@@ -54,6 +54,8 @@ POSTS: Final = Table(
     Column("collect_time", BigInteger, nullable=False),
     Column("uri", Text, nullable=False),
     *(Column(name, BigInteger, nullable=False) for name in REACH),
+    # When that was seen.
+    Column("reach_time", BigInteger, nullable=False),
     Column("expects_answer", Boolean, nullable=False),
     Column("held", Boolean, nullable=False),
     # Taken back at its source while it was held.
@@ -73,6 +75,15 @@ PAST_TEXTS: Final = Table(
     Column("revision", BigInteger, primary_key=True, autoincrement=False),
     Column("subject", Text, nullable=False),
     Column("text", Text, nullable=False),
+)
+
+# What the reach of a post was at the end of hours that are over.
+PAST_REACH: Final = Table(
+    "past_reach",
+    METADATA,
+    Column("post", Text, primary_key=True),
+    Column("time", BigInteger, primary_key=True, autoincrement=False),
+    *(Column(name, BigInteger, nullable=False) for name in REACH),
 )
 
 # What is visited, and how that goes. A row of its own beside the source: it changes with each visit.
