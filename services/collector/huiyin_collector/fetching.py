@@ -35,6 +35,7 @@ ROBOTS_SECONDS: Final = 86_400.0
 _ROBOTS_RETRY: Final = 600.0
 _HOSTS_REMEMBERED: Final = 20_000
 _RATIO: Final = 200
+_GZIP: Final = b"\x1f\x8b"
 _RATIO_FROM: Final = 2**20
 _REDIRECT: Final = frozenset({301, 302, 303, 307, 308})
 _PERMANENT: Final = frozenset({301, 308})
@@ -291,14 +292,23 @@ def _unpacking(encoding: str) -> Callable[[bytes, int], bytes]:
     state: list[Any] = [None]
 
     def unpack(chunk: bytes, most: int) -> bytes:
-        if state[0] is None and chunk:
-            # "deflate" means zlib's format, and some send the bare stream (RFC 9110, 8.4.1.2).
-            bare = names[0] == "deflate" and (chunk[0] & 0x0F) != 8
-            state[0] = zlib.decompressobj(-15 if bare else 47)
-        try:
-            return state[0].decompress(chunk, most) if chunk else b""
-        except zlib.error:
-            raise Fault("ENCODING_BROKEN", "the answer says that it is packed and cannot be unpacked") from None
+        unpacked = b""
+        while chunk and len(unpacked) < most:
+            if state[0] is None:
+                # "deflate" means zlib's format, and some send the bare stream (RFC 9110, 8.4.1.2).
+                bare = names[0] == "deflate" and (chunk[0] & 0x0F) != 8
+                state[0] = zlib.decompressobj(-15 if bare else 47)
+            try:
+                unpacked += state[0].decompress(chunk, most - len(unpacked))
+            except zlib.error:
+                raise Fault("ENCODING_BROKEN", "the answer says that it is packed and cannot be unpacked") from None
+            # What follows a member of gzip is the next (RFC 1952, 2.2), or padding that nobody reads.
+            chunk = state[0].unused_data
+            if chunk.startswith(_GZIP):
+                state[0] = None
+            elif chunk:
+                break
+        return unpacked
 
     return unpack
 

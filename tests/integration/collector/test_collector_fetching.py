@@ -29,18 +29,19 @@ from tests.integration.collector.site import Page, Request, Site, feed, response
 
 MOST = 100_000
 TLS = ssl.create_default_context()
-LIMITS = Limits(connect_seconds=0.3, silent_seconds=0.3, seconds=0.6, octets=MOST)
+LIMITS = Limits(connect_seconds=10, silent_seconds=10, seconds=20, octets=MOST)
+IMPATIENT = Limits(connect_seconds=0.5, silent_seconds=0.5, seconds=1.5, octets=MOST)
 GOOD = response(feed(("/1", "停水")), content_type="application/rss+xml; charset=utf-8")
 Test = Callable[[Site, Fetcher], Coroutine[Any, Any, None]]
 
 
-def run(test: Test, **options: Any) -> None:
+def run(test: Test, limits: Limits = LIMITS, **options: Any) -> None:
     """Runs a test with a site on loopback, which stands for the open internet: 127.0.0.2 and all else do not."""
 
     async def main() -> None:
         async with serve() as site:
             settings: dict[str, Any] = {"permitted": lambda address: address == "127.0.0.1", "tls": TLS} | options
-            fetcher = Fetcher(Agent("Huiyin", "Huiyin/0.1 (operator: tests; contact: none)"), LIMITS, **settings)
+            fetcher = Fetcher(Agent("Huiyin", "Huiyin/0.1 (operator: tests; contact: none)"), limits, **settings)
             try:
                 await test(site, fetcher)
             finally:
@@ -214,6 +215,15 @@ def test_what_no_feed_reader_expects_ends_in_a_named_fault_while_others_go_on(ki
         assert found == reason
         assert isinstance(good, Answer) and "停水".encode() in good.content
 
+    run(test, IMPATIENT if reason == "TOO_SLOW" else LIMITS)
+
+
+def test_a_packed_body_of_several_members_is_read_whole() -> None:
+    async def test(site: Site, fetcher: Fetcher) -> None:
+        members = gzip.compress(b"<rss>" * 100) + gzip.compress(b"</rss>") + b"\0" * 16
+        site.pages["/feed"] = response(members, content_encoding="gzip")
+        assert (await fetcher.fetch(site.url("/feed"))).content == b"<rss>" * 100 + b"</rss>"
+
     run(test)
 
 
@@ -291,7 +301,7 @@ def test_a_name_that_is_looked_up_for_ever_is_given_up() -> None:
     async def test(site: Site, fetcher: Fetcher) -> None:
         assert await fault_of(fetcher, "http://slow.example/") == "CONNECT_TIMEOUT"
 
-    run(test, resolve=never)
+    run(test, IMPATIENT, resolve=never)
 
 
 def test_a_chain_of_redirects_ends() -> None:
@@ -437,7 +447,7 @@ def test_robots_is_followed_as_the_rfc_has_it(robots: Page, reason: str) -> None
         else:
             assert (await fetcher.fetch(site.url("/feed"))).content
 
-    run(test)
+    run(test, IMPATIENT if reason == "TOO_SLOW" else LIMITS)
 
 
 # TLS
@@ -494,4 +504,4 @@ def test_a_port_that_speaks_no_tls_is_told_by_name() -> None:
     async def test(site: Site, fetcher: Fetcher) -> None:
         assert await fault_of(fetcher, site.url("/feed", scheme="https")) in ("TLS_FAILED", "CONNECT_TIMEOUT")
 
-    run(test)
+    run(test, IMPATIENT)
