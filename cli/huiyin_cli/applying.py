@@ -37,7 +37,7 @@ def apply_folder(gateway: Gateway, folder: Path) -> Iterator[str]:
 def _apply_topics(gateway: Gateway, path: Path) -> str:
     topics = [
         {"name": f"topics/{'.'.join(names)}", "words": _strings(path, names, node, "words")}
-        for names, node in _walk(path, _load(path))
+        for names, node in _walk(path, load_yaml(path))
     ]
     return _write(gateway, "/v1/topics:batchUpdate", "topics", topics)
 
@@ -49,7 +49,7 @@ def _apply_places(gateway: Gateway, path: Path) -> str:
             "kind": str(node.get("kind", "")),
             "aliases": _strings(path, names, node, "aliases"),
         }
-        for names, node in _walk(path, _load(path))
+        for names, node in _walk(path, load_yaml(path))
     ]
     return _write(gateway, "/v1/places:batchUpdate", "places", places)
 
@@ -100,7 +100,7 @@ def _apply_units(gateway: Gateway, path: Path) -> str:
             )
             add(node.get("children") or [], name)
 
-    add(_load(path), "")
+    add(load_yaml(path), "")
     return _write(gateway, "/v1/units:batchUpdate", "units", units)
 
 
@@ -136,9 +136,10 @@ def _write(gateway: Gateway, route: str, field: str, rows: list[Json]) -> str:
     return f"{field}: {len(rows)}, {changed or 'none'} changed"
 
 
-def _load(path: Path) -> Any:
+def load_yaml(path: Path) -> Any:
+    """What a file of YAML holds. Raises Problem."""
     try:
-        return yaml.safe_load(path.read_text("utf-8"))
+        return yaml.safeload_yaml(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Problem(f"{path} is not YAML in UTF-8: {error}") from error
 

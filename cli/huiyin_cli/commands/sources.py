@@ -12,22 +12,38 @@ from huiyin_cli import visiting
 from huiyin_cli.client import Json, Problem
 from huiyin_cli.console import AsJson, Limit, caller, named, out, print_json, print_lines, print_rows
 
-app = typer.Typer(no_args_is_help=True, help="Where posts come from: feeds that are visited, files, inboxes.")
+app = typer.Typer(
+    no_args_is_help=True, help="Where posts come from: feeds, lists and interfaces that are visited, files, inboxes."
+)
 
 _Source = Annotated[str, typer.Argument(help="Its id, or sources/ID.")]
 _Answers = Annotated[bool, typer.Option("--expects-answer", help="Who posts there expects an answer.")]
+_Kind = Annotated[str, typer.Option("--kind", help=f"One of {visiting.KINDS}. Default: feed, or as the file says.")]
+_Items = Annotated[str, typer.Option("--items", help="Of a page-list: a CSS selector of the links to its articles.")]
+_File = Annotated[
+    Path | None,
+    typer.Option("--file", help="A YAML file with the source and its rules.", exists=True, dir_okay=False),
+]
 
 
 @app.command("add")
 def add(
     source: Annotated[str, typer.Argument(help="The id to be: small letters, digits, hyphens.")],
-    url: Annotated[str, typer.Argument(help="The address of a feed, or with --discover of a page that names one.")],
+    url: Annotated[
+        str,
+        typer.Argument(
+            help="The address of a feed, list or interface, or with --discover of a page that names a feed."
+        ),
+    ] = "",
+    kind: _Kind = "",
+    items: _Items = "",
+    file: _File = None,
     display_name: Annotated[str, typer.Option("--name", help="What people call it. Default: its id.")] = "",
     area: Annotated[str, typer.Option(help="A label of the region that its posts speak of.")] = "",
     expects_answer: _Answers = False,
     discover: Annotated[bool, typer.Option("--discover", help="Take the first feed that the page names.")] = False,
 ) -> None:
-    """Adds a feed, which is visited at once."""
+    """Adds a source, which is visited at once."""
     gateway = caller.gateway()
     if discover:
         trial = gateway.post("/v1/sources:try", {"uri": url})
@@ -35,23 +51,23 @@ def add(
         if trial.get("errorReason") and not feeds:
             raise Problem(f"{trial['errorReason']}: {trial.get('errorMessage', '')}")
         url = feeds[0] if feeds else url
-    values: Json = {
-        "kind": "KIND_FEED",
-        "uri": url,
-        "displayName": display_name,
-        "area": area,
-        "expectsAnswer": expects_answer,
-    }
+    values = visiting.described(url, kind, items, file)
+    values |= {name: value for name, value in (("displayName", display_name), ("area", area)) if value}
+    values |= {"expectsAnswer": True} if expects_answer else {}
     created = gateway.post("/v1/sources", values, sourceId=source)
     out.print(f"{created['name']} {created['uri']}", markup=False, highlight=False)
 
 
 @app.command("try")
 def attempt(
-    url: Annotated[str, typer.Argument(help="The address of a feed or page.")], as_json: AsJson = False
+    url: Annotated[str, typer.Argument(help="The address of a feed, page, list or interface.")] = "",
+    kind: _Kind = "",
+    items: _Items = "",
+    file: _File = None,
+    as_json: AsJson = False,
 ) -> None:
     """Shows what a visit would bring, with the verdict of robots.txt; stores nothing."""
-    trial = caller.gateway().post("/v1/sources:try", {"uri": url})
+    trial = caller.gateway().post("/v1/sources:try", visiting.trial_of(visiting.described(url, kind, items, file)))
     if as_json:
         print_json(trial)
     else:
