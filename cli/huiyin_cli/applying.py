@@ -139,7 +139,7 @@ def _write(gateway: Gateway, route: str, field: str, rows: list[Json]) -> str:
 def load_yaml(path: Path) -> Any:
     """What a file of YAML holds. Raises Problem."""
     try:
-        return yaml.safeload_yaml(path.read_text("utf-8"))
+        return yaml.safe_load(path.read_text("utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise Problem(f"{path} is not YAML in UTF-8: {error}") from error
 

@@ -43,7 +43,10 @@ _REFUSED_TYPES: Final = re.compile(
     r"(image|audio|video|font)/.*|application/(pdf|zip|gzip|x-tar|x-7z-compressed|msword|vnd\..*)", re.IGNORECASE
 )
 _CHARSET: Final = re.compile(r"""charset\s*=\s*["']?([\w.:-]{1,40})""", re.IGNORECASE)
-_ACCEPT: Final = "application/rss+xml, application/atom+xml, application/feed+json, application/xml;q=0.9, */*;q=0.5"
+_ACCEPT: Final = (
+    "application/rss+xml, application/atom+xml, application/feed+json, application/json;q=0.9, application/xml;q=0.9, "
+    "text/html;q=0.9, */*;q=0.5"
+)
 
 
 @dataclass(frozen=True, slots=True)

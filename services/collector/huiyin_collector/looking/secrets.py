@@ -21,7 +21,7 @@ _LEAST_SOUGHT: Final = 6
 """Shorter ones may stand in an answer by chance."""
 # What HTTP, its framing and our manners decide on.
 _OURS: Final = re.compile(
-    r"host|user-agent|connection|keep-alive|content-.*|transfer-encoding|te|trailer|upgrade|expect|accept-encoding|range"
+    r"host|user-agent|connection|keep-alive|content-.*|transfer-encoding|te|trailer|upgrade|expect|accept(-encoding)?|range"
     r"|if-.*|proxy-.*|from|via|forwarded|x-forwarded-.*|date",
     re.IGNORECASE,
 )

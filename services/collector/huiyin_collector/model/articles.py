@@ -41,6 +41,7 @@ _SURROUNDING_NAMES: Final = re.compile(
     r"pagenext|closewindow)($|[-_ ])",
     re.IGNORECASE,
 )
+_CONTENT_NAMES: Final = re.compile(r"content|article|main|detail|body|text|zhengwen|news", re.IGNORECASE)
 _HIDDEN: Final = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden", re.IGNORECASE)
 _SOURCES: Final = (
     r"(信息|稿件|文章)?来源|发布(人|机构|单位|时间|日期)?|发稿时间|更新(时间|日期)|作者|供稿(单位)?|撰稿|编辑|责任编辑|审核|责编|校对"
@@ -184,7 +185,8 @@ def _drop_surroundings(root: etree._Element) -> None:
             continue
         named = f"{element.get('class') or ''} {element.get('id') or ''}"
         hidden = _HIDDEN.search(element.get("style") or "") is not None
-        surrounds = name in _SURROUNDINGS or _SURROUNDING_NAMES.search(named) is not None
+        named_so = _SURROUNDING_NAMES.search(named) is not None and _CONTENT_NAMES.search(named) is None
+        surrounds = name in _SURROUNDINGS or named_so
         # Some sites put the whole page into one form.
         if hidden or (surrounds and len(text_of(element)) < whole / 2):
             element.drop_tree()  # type: ignore[attr-defined]

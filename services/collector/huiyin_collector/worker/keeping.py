@@ -11,7 +11,7 @@ import structlog
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
 
-from huiyin_collector.store import CollectorStore
+from huiyin_collector.store import CollectorStore, articles
 from huiyin_collector.voices import VoiceKeys
 
 log = structlog.get_logger(__name__)
@@ -52,6 +52,7 @@ class Keeper:
             purged += count
         # A source that shows what is older than two terms would have it taken in anew.
         await self._store.write(lambda tx: self._store.forget_keys(tx, clock.micros(before - self._retention)))
+        await self._store.write(lambda tx: articles.forget(tx, clock.micros(before - self._retention)))
         expired = await self._feed.expire(before)
         await self._store.sweep()
         if purged or expired:
