@@ -34,7 +34,7 @@ _TIMES: Final = (
     "og:published_time", "og:release_date", "weibo:article:create_at", "firstpublishedtime", "dc.date",
     "dc.date.issued", "date",
 )  # fmt: skip
-_SURROUNDINGS: Final = frozenset({"nav", "footer", "form", "button", "select", "textarea", "input", "aside", "dialog"})
+_SURROUNDINGS: Final = frozenset({"nav", "footer", "button", "select", "textarea", "input", "aside", "dialog"})
 _SURROUNDING_NAMES: Final = re.compile(
     r"(^|[-_ ])(share|bdshare\w*|jiathis\w*|related?|recommend\w*|breadcrumbs?|crumbs?|position|dqwz|location|pager|"
     r"pagination|print|toolbar|tools|footer|foot|copyright|comments?|hot-?news|side-?bar|advert\w*|qrcode|ewm|prev-?next|"
@@ -68,9 +68,10 @@ _DAY_ALONE: Final = re.compile(r"\s*\d{4}[-/.年]\d{1,2}[-/.月]\d{1,2}日?\s*")
 _SENTENCE: Final = re.compile(r"[，。；！？、]|[,;!?]\s|\.\s")
 _SHARE_OF_BEST: Final = 0.7
 _LEAST_TEXT: Final = 4
-_LABELLED_TIME: Final = re.compile(
-    r"(?:发布(?:时间|日期)?|发稿时间|发表(?:时间|于)|日\s*期|时\s*间|更新(?:时间|日期)|生成日期)\s*[:：]\s*(.{6,40})",
-    re.DOTALL,
+# The day of publication first; that of another step, or one without a name, where there is none.
+_LABELLED_TIMES: Final = (
+    re.compile(r"(?:发布(?:时间|日期)?|发稿时间|发表(?:时间|于)|刊发时间)\s*[:：]\s*(.{6,40})", re.DOTALL),
+    re.compile(r"(?:日\s*期|时\s*间)\s*[:：]\s*(.{6,40})", re.DOTALL),
 )
 _MASTHEAD: Final = 1500
 _TITLE_END: Final = re.compile(r"\s*[-_|–—－＿｜>»]+\s*")
@@ -146,7 +147,7 @@ def _subject(root: etree._Element, metas: dict[str, str], rules: ArticleRules) -
     heads = [_line(text_of(each)) for name in ("h1", "h2") for each in root.iter(name)]
     # A heading that the window's title begins with is the article's; another may be the site's own name.
     for candidate in (named[0], *heads, *named[1:]):
-        if len(candidate) > 1 and (candidate == named[0] or candidate[:20] in window):
+        if len(candidate) > 1 and (candidate == named[0] or window.startswith(candidate[:20])):
             return candidate
     first = _TITLE_END.split(window)[0]
     return first or next(filter(None, (*named, *heads)), "")
@@ -172,7 +173,7 @@ def _published(
     if stamped is not None:
         return stamped
     shown = clean(text_of(root))
-    labelled = first(match[1] for match in _LABELLED_TIME.finditer(shown))
+    labelled = first(match[1] for label in _LABELLED_TIMES for match in label.finditer(shown))
     return labelled or first(line for line in shown[:_MASTHEAD].splitlines() if len(line) < _ABOUT_LENGTH)
 
 
@@ -187,7 +188,7 @@ def _drop_surroundings(root: etree._Element) -> None:
         hidden = _HIDDEN.search(element.get("style") or "") is not None
         named_so = _SURROUNDING_NAMES.search(named) is not None and _CONTENT_NAMES.search(named) is None
         surrounds = name in _SURROUNDINGS or named_so
-        # Some sites put the whole page into one form.
+        # Some sites name the whole page so.
         if hidden or (surrounds and len(text_of(element)) < whole / 2):
             element.drop_tree()  # type: ignore[attr-defined]
 

@@ -138,7 +138,7 @@ _CLOCK: Final = r"""
         | [时点] \s? (?: (?P<minute_>\d{1,2}) \s? 分? \s? (?: (?P<second_>\d{1,2}) \s? 秒 )? )? )
         (?: \s? (?P<half_after>[AP]M) )? )
     """
-_BEFORE: Final = r"(?<![\d./-])"
+_BEFORE: Final = r"(?<![\d/-])(?<!\d\.)"
 _AFTER: Final = r"(?![\d/]|[-.:]\d)"
 _PAST: Final = re.compile(
     rf"""
