@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -302,6 +303,38 @@ def test_lists_that_no_reader_expects_end_in_a_named_fault_while_others_go_on(go
                 assert len({each.path for each in lists}) == len(lists)
 
     go(test)
+
+
+def test_a_reading_that_is_cut_off_goes_on_where_it_was(database_url: str, tmp_path: Path) -> None:
+    class Few:
+        def __init__(self, most: int) -> None:
+            self.left = most
+
+        async def take(self, url: str) -> bool:
+            self.left -= 1
+            return self.left >= 0
+
+    async def main() -> None:
+        store = CollectorStore(database_url)
+        migrate(database_url, MIGRATIONS)
+        await store.open()
+        fetcher = Fetcher(Agent("Huiyin", "Huiyin"), Limits(), permitted=lambda _: True)
+        looker = Looker(fetcher, Intake(VoiceKeys(tmp_path / "keys")), store, Secrets(tmp_path))
+        async with serve() as site:
+            site.pages |= {f"/list_{n}": listing(f"/{n}", after=after(f"/list_{n + 1}")) for n in range(1, 9)}
+            rules = PageList(most_pages=5).SerializeToString()
+            visit = Visit("town", LIST, site.url("/list_1"), rules)
+            look = await looker.look(visit, Few(2))
+            assert (look.resume, [link.url for link in look.links]) == (
+                f"3 {site.url('/list_3')}",
+                [site.url("/1"), site.url("/2")],
+            )
+            look = await looker.look(replace(visit, resume=look.resume, articles_waiting=2), Few(3))
+            assert (look.resume, [link.url for link in look.links]) == ("", [site.url(f"/{n}") for n in (3, 4, 5)])
+        await fetcher.close()
+        await store.close()
+
+    asyncio.run(main())
 
 
 def test_a_list_that_links_to_private_addresses_has_them_refused(database_url: str, tmp_path: Path) -> None:
