@@ -385,3 +385,20 @@ def test_feeds_are_added_watched_and_exchanged_from_the_command_line(system: Sys
     assert system.huiyin("sources", "pause", "square") == "sources/square paused\n"
     assert system.huiyin("sources", "resume", "square") == "sources/square active\n"
     assert 'xmlUrl="http://127.0.0.1:2/b"' in system.huiyin("sources", "export-opml")
+
+
+def test_a_list_is_added_by_a_file_with_its_rules(system: System, tmp_path: Path) -> None:
+    file = tmp_path / "notices.yaml"
+    file.write_text(
+        "kind: KIND_PAGE_LIST\nuri: http://127.0.0.1:3/n\npageList: {mostPages: 3, textSelector: 'p['}\n", "utf-8"
+    )
+    refused = system.start_huiyin("sources", "add", "notices", "--file", str(file))
+    said = " ".join(refused.communicate(timeout=60)[1].split())
+    assert "text_selector: is no CSS selector" in said
+    assert refused.returncode == 1
+    file.write_text(file.read_text("utf-8").replace("p[", "p"), "utf-8")
+    added = system.huiyin("sources", "add", "notices", "--file", str(file), "--items", "li > a")
+    assert added == "sources/notices http://127.0.0.1:3/n\n"
+    with client(system) as http:
+        source = http.get("/v1/sources/notices").json()
+    assert source["pageList"] == {"itemSelector": "li > a", "mostPages": 3, "textSelector": "p"}
