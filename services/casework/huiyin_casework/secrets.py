@@ -5,12 +5,11 @@ Files of mode 0600, made when missing.
 
 from __future__ import annotations
 
-import os
 import secrets
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from cryptography.fernet import Fernet, InvalidToken
+from huiyin_chassis.sealing import Seal, kept_key
 
 from huiyin_casework.model import receipts
 
@@ -18,13 +17,12 @@ _CONFIRM_WITHIN = timedelta(hours=1)
 """How long an officer has to read a text back."""
 
 
-class Secrets:
+class Secrets(Seal):
     """Receipts, and what is kept sealed, by the keys in a folder."""
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._receipt_key = _key(folder / "receipt.key", secrets.token_hex(32).encode())
-        self._contacts = Fernet(_key(folder / "contact.key", Fernet.generate_key()))
+        super().__init__(folder / "contact.key")
+        self._receipt_key = kept_key(folder / "receipt.key", secrets.token_hex(32).encode())
 
     def receipt(self, inquiry_id: str) -> str:
         """The receipt of an inquiry; the same each time."""
@@ -43,23 +41,3 @@ class Secrets:
         if until is None:
             return "is for another text; read back what is to be stored, and prepare it anew"
         return "is too old; read the text back and prepare it anew" if now.timestamp() > until else ""
-
-    def seal(self, text: str) -> bytes:
-        """A contact or a partner's secret, encrypted."""
-        return self._contacts.encrypt(text.encode())
-
-    def open(self, sealed: bytes) -> str | None:
-        """What was sealed; None where it was sealed by a key that is not here."""
-        try:
-            return self._contacts.decrypt(sealed).decode()
-        except InvalidToken:
-            return None
-
-
-def _key(path: Path, fresh: bytes) -> bytes:
-    try:
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(fresh)
-    except FileExistsError:
-        return path.read_bytes()
-    return fresh

@@ -13,6 +13,7 @@ from typing import Any
 from huiyin_chassis.bulk import fetch, insert_many, select_locked, update_many
 from huiyin_chassis.store import Store
 from huiyin_chassis.tables import Id, define_tables
+from huiyin_chassis.webhooks import secret_columns
 from sqlalchemy import (
     BigInteger,
     Boolean,
@@ -573,11 +574,7 @@ PARTNERS = Table(
     # Where answers are posted to, "" for nowhere.
     _text("callback_url"),
     Column("disabled", Boolean, nullable=False),
-    # What messages are signed with, sealed.
-    Column("secret", LargeBinary, nullable=False),
-    # JSON list of [sealed, until]: those before it that are still accepted, the newest first.
-    _text("old_secrets"),
-    _time("rotate_time"),
+    *secret_columns(),
     _time("create_time"),
     _time("update_time"),
     Column("revision", BigInteger, nullable=False),

@@ -16,10 +16,10 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, message_pb2, partner_pb2, reply_pb2, task_pb2
 from huiyin_casework.casefile import ANSWER_PARTNER
-from huiyin_casework.model.webhooks import is_signed
 from huiyin_casework.store import INQUIRIES
 from huiyin_chassis import clock
 from huiyin_chassis.identity import Principal
+from huiyin_chassis.webhooks import is_signed
 from huiyin_local.ports import free_port
 from sqlalchemy import select
 

@@ -10,7 +10,6 @@ import grpc
 from google.api import httpbody_pb2
 from google.protobuf.field_mask_pb2 import FieldMask
 from huiyin.casework.v1 import contact_pb2, inquiry_pb2, partner_pb2
-from huiyin_casework.model.webhooks import signature
 from huiyin_casework.rules import Rules
 from huiyin_casework.service.policies import check_clocks
 from huiyin_casework.store import PARTNERS
@@ -19,6 +18,7 @@ from huiyin_casework.worker.forgetting import Forgetting
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.policies import Policies
+from huiyin_chassis.webhooks import signature
 from sqlalchemy import select
 
 from tests.integration.casework.conftest import ORDER, Office, Run, joined, opened

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from huiyin_casework.model.webhooks import signature
+from huiyin_chassis.webhooks import signature
 
 from tests.guides import program
 from tests.integration.gateway.conftest import Answer, Setting, Start

@@ -22,6 +22,7 @@ from huiyin_chassis.filters import (
 )
 from huiyin_chassis.identity import Principal, current_principal
 from huiyin_chassis.ids import derived_id, uuid7
+from huiyin_chassis.locations import checked_location
 from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page, total
 from huiyin_chassis.policies import Policies
@@ -32,7 +33,7 @@ from huiyin_casework import published, resources
 from huiyin_casework.casefile import CREATE_POST, INBOX, SYSTEM, CaseFiles, new_inquiry
 from huiyin_casework.handling import Handling
 from huiyin_casework.handling.authors import feedback_until, receipt_unknown
-from huiyin_casework.model import locations, receipts
+from huiyin_casework.model import receipts
 from huiyin_casework.model.steps import OPEN_STATES, State
 from huiyin_casework.resources import SETTLED, state_of
 from huiyin_casework.rules import Rules, compiled
@@ -359,13 +360,6 @@ def take_in(
     )
     tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
     return row
-
-
-def checked_location(given: latlng_pb2.LatLng) -> latlng_pb2.LatLng:
-    """A point on the map to a metre. Raises InvalidArgument."""
-    if found := locations.fault(given.latitude, given.longitude):
-        raise InvalidArgument(f"location.{found[0]}", found[1], "OUT_OF_RANGE")
-    return latlng_pb2.LatLng(latitude=locations.rounded(given.latitude), longitude=locations.rounded(given.longitude))
 
 
 def _check_taker(principal: Principal) -> None:

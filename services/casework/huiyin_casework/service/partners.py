@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from google.protobuf import json_format
-from google.type import latlng_pb2
 from huiyin.casework.v1 import partner_pb2
 from huiyin.casework.v1.inquiry_pb2 import Inquiry
-from huiyin_chassis import clock
+from huiyin_chassis import clock, webhooks
 from huiyin_chassis.clock import micros_to_timestamp
-from huiyin_chassis.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, Unauthenticated
+from huiyin_chassis.errors import Aborted, AlreadyExists, InvalidArgument, NotFound
 from huiyin_chassis.field_masks import masked_fields
 from huiyin_chassis.ids import derived_id
+from huiyin_chassis.locations import checked_location
 from huiyin_chassis.masking import mask_text
 from huiyin_chassis.paging import page
 from huiyin_chassis.store import Tx
@@ -23,11 +21,10 @@ from sqlalchemy import Connection, insert, select, update
 
 from huiyin_casework import partners
 from huiyin_casework.casefile import CaseFiles
-from huiyin_casework.model import webhooks
 from huiyin_casework.resources import etag
 from huiyin_casework.rules import Rules
 from huiyin_casework.secrets import Secrets
-from huiyin_casework.service.inquiries import checked_location, take_in
+from huiyin_casework.service.inquiries import take_in
 from huiyin_casework.store import PARTNERS, CaseworkStore, Fields
 
 _CHANGEABLE: Final = ("display_name", "callback_url", "disabled")
@@ -35,8 +32,6 @@ _MOST_BYTES: Final = 256 * 1024
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """Before it no post is taken by the collector."""
 _AHEAD: Final = timedelta(seconds=webhooks.TOLERANCE)
-_NOBODY: Final = partners.fresh_secret()
-"""What is compared with where there is no partner, so that the time it takes does not tell."""
 
 
 class PartnerMethods:
@@ -51,7 +46,7 @@ class PartnerMethods:
         self, request: partner_pb2.CreatePartnerRequest, context: Any
     ) -> partner_pb2.CreatePartnerResponse:
         """Creates a partner with a secret."""
-        asked, secret = request.partner, partners.fresh_secret()
+        asked, secret = request.partner, webhooks.fresh_secret()
         values = {name: getattr(asked, name) for name in _CHANGEABLE}
         self._check(values)
 
@@ -62,9 +57,7 @@ class PartnerMethods:
             row = {
                 "id": request.partner_id,
                 **values,
-                "secret": self._secrets.seal(secret),
-                "old_secrets": "[]",
-                "rotate_time": tx.now_us,
+                **webhooks.first(self._secrets, secret, tx.now_us),
                 "create_time": tx.now_us,
                 "update_time": tx.now_us,
                 "revision": 1,
@@ -120,12 +113,12 @@ class PartnerMethods:
         self, request: partner_pb2.RotatePartnerSecretRequest, context: Any
     ) -> partner_pb2.RotatePartnerSecretResponse:
         """Gives a partner a new secret."""
-        secret = partners.fresh_secret()
+        secret = webhooks.fresh_secret()
 
         def rotate(tx: Tx) -> partner_pb2.Partner:
             row = _row(tx, request.name)
             return _changed(
-                tx, row, partners.replaced(row, self._secrets, secret, tx.now_us, revoke=request.revoke_previous)
+                tx, row, webhooks.replaced(row, self._secrets, secret, tx.now_us, revoke=request.revoke_previous)
             )
 
         return partner_pb2.RotatePartnerSecretResponse(partner=await self._store.write(rotate), secret=secret)
@@ -142,34 +135,18 @@ class PartnerMethods:
         self, request: partner_pb2.SubmitPartnerInquiryRequest, context: Any
     ) -> partner_pb2.SubmitPartnerInquiryResponse:
         """Stores the inquiry once its signature holds, and answers with the receipt."""
-        body = request.body.data
-        if len(body) > _MOST_BYTES:
-            raise InvalidArgument("body", f"is larger than {_MOST_BYTES} bytes; shorten the text", "BODY_TOO_LARGE")
         now = clock.now()
         partner = await self._store.read(lambda connection: partners.find(connection, request.parent))
         enabled = partner is not None and not partner["disabled"]
         secrets = partners.secrets_of(partner, self._secrets, clock.micros(now)) if partner and enabled else []
-        signed = webhooks.is_signed(
-            secrets or [_NOBODY],
-            request.webhook_id,
-            int(request.webhook_timestamp),
-            request.webhook_signature,
-            body,
-            now=now.timestamp(),
-        )
-        if not (secrets and signed):
-            raise Unauthenticated(
-                "SIGNATURE_REFUSED",
-                "the message is not that of a partner: check the address, the secret, this machine's clock, and that "
-                "webhook-id, webhook-timestamp and the body are signed as they are sent",
-            )
+        body = webhooks.signed_body(request, secrets, now, most_bytes=_MOST_BYTES)
         given = _read(body, now)
         inquiry_id = derived_id("partner", f"{request.parent}\x1f{given.external_id}")
         # Remembered without the contact, as a submitted inquiry is.
         masked = partner_pb2.PartnerInquiry()
         masked.CopyFrom(given)
         masked.subject, masked.text, masked.contact = mask_text(given.subject), mask_text(given.text), ""
-        try:
+        with webhooks.numbered_by_webhook_id():
             response = await self._store.write_once(
                 request.webhook_id,
                 "SubmitPartnerInquiry",
@@ -178,11 +155,6 @@ class PartnerMethods:
                 partner_pb2.SubmitPartnerInquiryResponse,
                 subject=request.parent,
             )
-        except InvalidArgument as error:
-            if error.reason != "REQUEST_ID_REUSED":
-                raise
-            why = "came before with another body; take a new one for each message that is not sent again"
-            raise InvalidArgument("webhook_id", why, error.reason) from error
         response.receipt = self._secrets.receipt(inquiry_id)
         return response
 
@@ -236,12 +208,7 @@ def _changed(tx: Tx, row: Fields, values: dict[str, Any]) -> partner_pb2.Partner
 
 def _read(body: bytes, now: datetime) -> partner_pb2.PartnerInquiry:
     """The inquiry in a body. Raises InvalidArgument."""
-    given = partner_pb2.PartnerInquiry()
-    try:
-        json_format.Parse(body, given)
-    except (json_format.ParseError, UnicodeDecodeError, RecursionError) as error:
-        why = f"is not the JSON of a PartnerInquiry ({_one_line(error)}); see the contract for its fields"
-        raise InvalidArgument("body", why, "BODY_INVALID") from error
+    given = webhooks.read_json(body, partner_pb2.PartnerInquiry())
     given.external_id = given.external_id.strip()
     validate(given)
     if not given.text.strip():
@@ -252,10 +219,5 @@ def _read(body: bytes, now: datetime) -> partner_pb2.PartnerInquiry:
             why = "must be from 1990 on and not later than now; leave it out where it is not known"
             raise InvalidArgument("publish_time", why, "OUT_OF_RANGE")
     if given.HasField("location"):
-        location: latlng_pb2.LatLng = checked_location(given.location)
-        given.location.CopyFrom(location)
+        given.location.CopyFrom(checked_location(given.location))
     return given
-
-
-def _one_line(error: Exception) -> str:
-    return re.sub(r"\s+", " ", str(error))[:200]

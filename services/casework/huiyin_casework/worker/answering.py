@@ -14,7 +14,7 @@ import structlog
 from google.protobuf import json_format
 from huiyin.casework.v1 import partner_pb2, task_pb2
 from huiyin.casework.v1.inquiry_pb2 import Inquiry
-from huiyin_chassis import clock
+from huiyin_chassis import clock, webhooks
 from huiyin_chassis.addresses import is_public
 from huiyin_chassis.connecting import AddressRefused, GuardedNetwork, HostUnknown
 from huiyin_chassis.errors import DomainError, FailedPrecondition, Unavailable
@@ -24,7 +24,6 @@ from sqlalchemy import Connection, select
 
 from huiyin_casework import partners, published
 from huiyin_casework.casefile import SYSTEM, CaseFiles
-from huiyin_casework.model import webhooks
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import Rules

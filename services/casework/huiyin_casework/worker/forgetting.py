@@ -11,14 +11,14 @@ from huiyin.casework.v1 import inquiry_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.store import Tx
+from huiyin_chassis.webhooks import forget_secrets
 from sqlalchemy import Connection, delete, select
 
-from huiyin_casework import partners
 from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import ANSWERS, CASES, CONTACTS, INQUIRIES, CaseworkStore, Fields, chunks
+from huiyin_casework.store import ANSWERS, CASES, CONTACTS, INQUIRIES, PARTNERS, CaseworkStore, Fields, chunks
 from huiyin_casework.worker.following import Following
 
 log = structlog.get_logger(__name__)
@@ -71,7 +71,7 @@ class Forgetting:
             await self._store.write(self._destroy_withdrawn)
             self._unclean = True
         answers = await self._store.write(self._destroy_answers)
-        secrets = await self._store.write(partners.forget_secrets)
+        secrets = await self._store.write(lambda tx: forget_secrets(tx, PARTNERS, PARTNERS.c.id))
         changes = await self._feed.expire(clock.now() - self._feed_days)
         await self._store.sweep()
         if self._unclean or answers or secrets or changes or self._following.destroyed_texts:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from huiyin_casework.model.locations import fault, rounded
+from huiyin_chassis.locations import fault, rounded
 
 
 @pytest.mark.parametrize(

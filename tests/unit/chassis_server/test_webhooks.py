@@ -7,7 +7,7 @@ import hashlib
 import hmac
 
 import pytest
-from huiyin_casework.model.webhooks import TOLERANCE, is_signed, secret_of, signature
+from huiyin_chassis.webhooks import TOLERANCE, is_signed, secret_of, signature
 
 # The example of the specification's reference libraries.
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
