@@ -67,6 +67,7 @@ def _cost(folder: Path, url: str) -> tuple[float, float]:
         "HUIYIN_KEY_FILE": str(folder / "keys" / "private" / "collector.pem"),
         "HUIYIN_PUBLIC_KEYS": str(folder / "keys" / "public"),
         "HUIYIN_VOICE_KEYS": str(folder / "voice-keys"),
+        "HUIYIN_SECRETS": str(folder / "secrets"),
         "HUIYIN_LOG_LEVEL": "error",
     }
     running = subprocess.Popen([sys.executable, "-m", "huiyin_collector"], env=environment)

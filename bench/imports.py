@@ -168,6 +168,7 @@ def _collector(folder: Path) -> Iterator[tuple[psutil.Process, str, Path]]:
         "HUIYIN_KEY_FILE": str(keys / "private" / "collector.pem"),
         "HUIYIN_PUBLIC_KEYS": str(keys / "public"),
         "HUIYIN_VOICE_KEYS": str(folder / "voice-keys"),
+        "HUIYIN_SECRETS": str(folder / "secrets"),
         "HUIYIN_IMPORT_BYTES": str(2**33),
         "HUIYIN_LOG_LEVEL": "error",
     }

@@ -75,6 +75,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _READ_POSTS
     | {
         "collector.sources.write",
+        "collector.sources.secrets",
         "collector.posts.import",
         "collector.posts.write",
         "analyzer.events.grade",
@@ -126,6 +127,7 @@ ROLES: Final[dict[str, frozenset[str]]] = {
     | _READ_POSTS
     | {
         "collector.sources.write",
+        "collector.sources.secrets",
         "collector.posts.import",
         "analyzer.events.grade",
         "analyzer.events.regroup",

@@ -9,12 +9,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.errors import Aborted, DomainError, NotFound, to_status
@@ -124,6 +124,13 @@ class Operations:
         operation.done = True
         operation.error.CopyFrom(to_status(error))
         _put(tx, operation)
+
+    def forget_in(self, tx: Tx, ended_before: int, limit: int) -> Sequence[str]:
+        """Forgets operations that ended before then (in microseconds), at most `limit`; returns their names."""
+        query = select(OPERATIONS.c.name).where(OPERATIONS.c.done.is_(True), OPERATIONS.c.update_time < ended_before)
+        names = tx.execute(query.limit(limit)).scalars().all()
+        tx.execute(delete(OPERATIONS).where(OPERATIONS.c.name.in_(names)))
+        return names
 
 
 def _get(connection: Connection, name: str) -> operations_pb2.Operation:

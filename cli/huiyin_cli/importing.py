@@ -14,6 +14,10 @@ from huiyin_cli.uploading import check_table, response_of, upload
 _LOOK_SECONDS = 0.2
 _ATTEMPTS = 100
 
+ENCODINGS = ("utf-8", "utf-16", "gb18030", "big5")
+DELIMITERS = {",": "COMMA", ";": "SEMICOLON", "\t": "TAB", "|": "PIPE"}
+"""What a file of CSV may be told to be written with."""
+
 
 def ensure_source(gateway: Gateway, source_id: str, expects_answer: bool) -> str:
     """The name of the file source with this id, created when it is not there. Refuses one of another expectation."""
@@ -39,19 +43,28 @@ def import_file(
     columns: list[str],
     time_zone: str,
     drill: bool,
+    encoding: str,
+    delimiter: str,
     console: Console,
-) -> Json:
-    """Imports a file; returns the ImportPostsResponse. Rows are idempotent, so a broken import is just sent again."""
+) -> tuple[Json, str]:
+    """Imports a file; returns the ImportPostsResponse, and the operation's name.
+
+    Rows are idempotent, so a broken import is just sent again. `encoding`, `delimiter`: of ENCODINGS and DELIMITERS.
+    """
     check_table(path)
     parameters: Json = {"fileName": path.name, "columns": columns, "timeZone": time_zone}
     if drill:
         parameters["drill"] = "true"
+    if encoding:
+        parameters["encoding"] = f"ENCODING_{encoding.upper().replace('-', '_')}"
+    if delimiter:
+        parameters["delimiter"] = f"DELIMITER_{DELIMITERS[delimiter]}"
     with _progress(console) as progress:
         task = progress.add_task("sending", total=None, rate="", note="")
         for attempt in range(_ATTEMPTS):
             try:
                 operation = upload(gateway, f"/v1/{source}:importPosts", path, parameters, progress, task)
-                return _follow(gateway, operation, progress, task)
+                return _follow(gateway, operation, progress, task), str(operation["name"])
             except Problem as problem:
                 if not (problem.reason == "OPERATION_LOST" or problem.away) or attempt == _ATTEMPTS - 1:
                     raise

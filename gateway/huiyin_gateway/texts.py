@@ -110,6 +110,7 @@ TITLES: Final[Mapping[int, str]] = {
 
 REASONS: Final[Mapping[str, str]] = {
     "ALREADY_EXISTS": "已存在，请修改它，或换一个编号",
+    "ANSWERS_EXPECTED": "在这里发帖的人等着答复，应有回执；请作为合作方转交诉求，或换一个不需答复的站点",
     "APPROVER_PRESENT": "审批人在岗；审批人都不在，或答复等得过久时，才由代理人审批",
     "ATTACHMENT_NOT_PUBLIC": "附件含有可识别个人的内容，或尚无人查看，不能公开；请去掉后重拟，或不公开发布",
     "ATTACHMENT_UNCLEARED": "附件尚无人查看；请打开查看，予以放行或去掉",

@@ -172,23 +172,32 @@ def _let_a_partner_pass_on(day: Day) -> None:
         "casework.UpdatePartner", ADMIN, partner={"name": name, "display_name": "市民热线", "etag": made.partner.etag}
     )
     secret = day.do("casework.RotatePartnerSecret", ADMIN, name=name).secret
-    body = json.dumps({"externalId": "1", "text": "东湖公园的长椅断了两条腿"}).encode()
-    now = int(time.time())
-    signed = f"m1.{now}.".encode() + body
-    key = base64.b64decode(secret.removeprefix("whsec_"))
-    signature = base64.b64encode(hmac.digest(key, signed, "sha256")).decode()
-    message = {"webhook_id": "m1", "webhook_timestamp": str(now), "webhook_signature": f"v1,{signature}"}
-    sent = httpbody_pb2.HttpBody(content_type="application/json", data=body)
-    receipts = {
-        day.do("casework.SubmitPartnerInquiry", None, parent=name, body=sent, **message).receipt for _ in range(2)
-    }
+    sent = _signed(secret, {"externalId": "1", "text": "东湖公园的长椅断了两条腿"})
+    receipts = {day.do("casework.SubmitPartnerInquiry", None, parent=name, **sent).receipt for _ in range(2)}
     assert len(receipts) == 1
     day.world.names["Partner"] = name
+
+
+def _signed(secret: str, message: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a message that another body's system sends."""
+    body, now = json.dumps(message).encode(), int(time.time())
+    key = base64.b64decode(secret.removeprefix("whsec_"))
+    signature = base64.b64encode(hmac.digest(key, f"m1.{now}.".encode() + body, "sha256")).decode()
+    return {
+        "body": httpbody_pb2.HttpBody(content_type="application/json", data=body),
+        "webhook_id": "m1",
+        "webhook_timestamp": str(now),
+        "webhook_signature": f"v1,{signature}",
+    }
 
 
 def _listen(day: Day) -> None:
     posts = [{"external_id": f"{number}", "text": f"{matter}，快来管管"} for number, matter in enumerate(MATTERS)]
     made = day.do("collector.BatchCreatePosts", source="sources/board", posts=posts)
+    secret = day.do("collector.RotateSourceSecret", name="sources/board").secret
+    delivery = _signed(secret, {"posts": [{"externalId": "d1", "text": "河滨步道的护栏断了"}]})
+    answers = [day.do("collector.DeliverPosts", None, source="sources/board", **delivery) for _ in range(2)]
+    assert answers[0] == answers[1]
     rows = "内容,编号\n" + "".join(f"{matter}！,r{number}\n" for number, matter in enumerate(MATTERS))
     file = httpbody_pb2.HttpBody(content_type="text/csv", data=rows.encode())
     columns = ["text=内容", "external_id=编号"]

@@ -92,6 +92,7 @@ MAY_BE_UNKNOWN = {
     "analyzer.SetEventHold.events": "told by casework of events that may be gone meanwhile",
     "analyzer.ListHotEvents.place": "narrows a list, and nothing is there",
     "casework.SubmitPartnerInquiry.parent": "refused as a wrong signature is: nobody learns which partners there are",
+    "collector.DeliverPosts.source": "the same: nobody learns which sources take deliveries",
     "analyzer.ListHotEvents.topic": "narrows a list, and nothing is there",
 }
 """Fields that take names of what is not there, and why."""

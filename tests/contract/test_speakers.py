@@ -83,6 +83,7 @@ ALLOWED = {
     "huiyin.casework.v1.UnitMember.account": KEEPER,
     "huiyin.collector.v1.Api.author": "where an answer has what becomes Post.author, and is dropped as that is",
     "huiyin.collector.v1.Post.author": "comes in with a post, is dropped before the first write, and never goes out",
+    "huiyin.collector.v1.Post.location": MATTER,
     "huiyin.collector.v1.Post.voice": "a hash under the key of a day; nothing is found by it",
     "huiyin.gateway.v1.Account": KEEPER,
     "huiyin.gateway.v1.CreateAccountRequest": KEEPER,

@@ -10,7 +10,7 @@ import typer
 
 from huiyin_cli import visiting
 from huiyin_cli.client import Json, Problem
-from huiyin_cli.console import AsJson, Limit, caller, named, out, print_json, print_lines, print_rows
+from huiyin_cli.console import AsJson, Limit, caller, local, named, out, print_json, print_lines, print_rows
 
 app = typer.Typer(
     no_args_is_help=True, help="Where posts come from: feeds, lists and interfaces that are visited, files, inboxes."
@@ -56,6 +56,27 @@ def add(
     values |= {"expectsAnswer": True} if expects_answer else {}
     created = gateway.post("/v1/sources", values, sourceId=source)
     out.print(f"{created['name']} {created['uri']}", markup=False, highlight=False)
+
+
+@app.command("add-inbox")
+def add_inbox(
+    source: Annotated[str, typer.Argument(help="The id to be: small letters, digits, hyphens.")],
+    display_name: Annotated[str, typer.Option("--name", help="What people call it. Default: its id.")] = "",
+    area: Annotated[str, typer.Option(help="A label of the region that its posts speak of.")] = "",
+) -> None:
+    """Adds an inbox into which another body's system delivers posts that expect no answer; its secret is shown once."""
+    values: Json = {"kind": "KIND_INBOX", "displayName": display_name, "area": area}
+    created = caller.gateway().post("/v1/sources", values, sourceId=source)
+    _new_secret(str(created["name"]), revoke=False)
+
+
+@app.command("rotate-secret")
+def rotate_secret(
+    source: _Source,
+    revoke: Annotated[bool, typer.Option(help="Refuse the one before at once: it may be in other hands.")] = False,
+) -> None:
+    """Makes a new secret of an inbox, which is shown this once; the one before is accepted for a day."""
+    _new_secret(named(source, "sources"), revoke=revoke)
 
 
 @app.command("try")
@@ -154,3 +175,12 @@ def _step(source: str, verb: str) -> None:
     done = caller.gateway().post(f"/v1/{named(source, 'sources')}:{verb}", {})
     state = str(done.get("state", "")).removeprefix("STATE_").lower()
     out.print(f"{str(done['name']).removesuffix('/health')} {state}", markup=False, highlight=False)
+
+
+def _new_secret(name: str, *, revoke: bool) -> None:
+    gateway = caller.gateway()
+    answer = gateway.post(f"/v1/{name}:rotateSecret", {"revokePrevious": revoke})
+    address = f"{gateway.address}/v1/{name}/posts:deliver"
+    print_lines([f"secret: {answer['secret']}", f"It is not shown again. Posts are delivered, signed, to {address}"])
+    if until := answer.get("previousExpireTime"):
+        out.print(f"The one before is accepted until {local(until)}.", markup=False, highlight=False)

@@ -87,7 +87,7 @@ class Layout:
         }
         if process == "collector":
             settings["HUIYIN_VOICE_KEYS"] = str(state / "voice-keys")
-        if process == "casework":
+        if process in ("collector", "casework"):
             settings["HUIYIN_SECRETS"] = str(state / "secrets")
         return settings
 

@@ -8,6 +8,7 @@ from huiyin_chassis.addresses import is_public
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.migrate import migrate
 from huiyin_chassis.operations import Operations
+from huiyin_chassis.sealing import Seal
 from huiyin_chassis.server import Server, Service, Worker
 
 from huiyin_collector.config import CollectorSettings
@@ -42,13 +43,14 @@ async def wire(settings: CollectorSettings) -> tuple[Server, dict[str, Worker], 
     # A request may fetch a robots.txt and follow redirects, each of which may take its time.
     visitor = Visitor(store, fetcher, looker, hosts, bounds, pace, 6 * settings.fetch_seconds)
     visiting = Visiting(fetcher, looker, hosts, visitor.wake)
-    servicer = CollectorServicer(store, feed, operations, intake, importer, visiting, settings.import_bytes)
+    seal = Seal(settings.secrets / "source.key")
+    servicer = CollectorServicer(store, feed, operations, intake, seal, importer, visiting, settings.import_bytes)
     service = Service(
         collector_service_pb2.DESCRIPTOR.services_by_name["CollectorService"],
         collector_service_pb2_grpc.add_CollectorServiceServicer_to_server,
         servicer,
     )
-    keeper = Keeper(store, feed, voices, settings.retention_days)
+    keeper = Keeper(store, feed, operations, voices, settings.retention_days)
     workers: dict[str, Worker] = {
         "imports": importer.run,
         "voice-keys": keeper.keep_keys,

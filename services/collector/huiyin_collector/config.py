@@ -63,6 +63,11 @@ class CollectorSettings(ProcessSettings):
         Path("var/collector/voice-keys"),
         "Folder of the keys of the day, shared by the replicas; leave it out of backups.",
     )
+    secrets: Path = setting(
+        "HUIYIN_SECRETS",
+        Path("var/collector/secrets"),
+        "Folder of the key that seals the secrets of inboxes; made when missing, shared by replicas.",
+    )
     import_bytes: int = setting(
         "HUIYIN_IMPORT_BYTES", 512 * 2**20, "Largest file that may be imported, in bytes.", parse=_at_least_one
     )

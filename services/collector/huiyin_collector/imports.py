@@ -28,7 +28,7 @@ from huiyin_chassis.store import Tx
 from huiyin_collector.intake import Intake
 from huiyin_collector.model.columns import UnknownColumns, find_columns
 from huiyin_collector.model.posts import Draft, MaskedPost, Refusal, read_rows
-from huiyin_collector.store import CollectorStore
+from huiyin_collector.store import CollectorStore, refusals
 
 log = structlog.get_logger(__name__)
 
@@ -46,7 +46,8 @@ _Row = tuple[int, Draft] | Refusal
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """A file that arrived whole, and how it is to be read. `source` is the bare id."""
+    """A file that arrived whole, and how it is to be read. `source` is the bare id; encoding and delimiter are those of
+    `open_table`."""
 
     source: str
     file: BinaryIO
@@ -55,6 +56,8 @@ class Import:
     columns: list[str]
     zone: tzinfo
     drill: bool
+    encoding: str = ""
+    delimiter: str = ""
 
 
 class Importer:
@@ -125,7 +128,7 @@ class Importer:
                 drafts = [row[1] for row in rows if not isinstance(row, Refusal)]
                 posts = await loop.run_in_executor(thread, self._intake.mask, item.source, drafts, clock.now())
                 tell = loop.time() - told >= _PROGRESS_SECONDS
-                batch = partial(self._write_batch, item.source, name, posts, len(refused), metadata, tell)
+                batch = partial(self._write_batch, item.source, name, posts, refused, metadata, tell)
                 metadata.CopyFrom(await self._operations.write(batch))
                 told = loop.time() if tell else told
                 for row in refused[: _MOST_REFUSED_LISTED - len(response.refused_rows)]:
@@ -141,22 +144,23 @@ class Importer:
         source: str,
         name: str,
         posts: list[MaskedPost],
-        refused: int,
+        refused: list[Refusal],
         before: post_pb2.ImportPostsMetadata,
         tell: bool,
         tx: Tx,
     ) -> post_pb2.ImportPostsMetadata:
-        """Writes a batch, and the operation's progress with it; returns the progress after it."""
+        """Writes a batch, why rows were refused, and the operation's progress; returns the progress after it."""
+        refusals.keep(tx, name, before.figures.refused, refused)
         outcomes = self._store.receive(tx, source, source_pb2.Source.KIND_FILE, posts)
         kinds = Counter(outcome.kind for outcome in outcomes)
         after = post_pb2.ImportPostsMetadata()
         after.CopyFrom(before)
         after.update_time.CopyFrom(clock.to_timestamp(tx.now))
-        after.figures.read += len(posts) + refused
+        after.figures.read += len(posts) + len(refused)
         after.figures.created += kinds[post_pb2.PostOutcome.KIND_CREATED]
         after.figures.updated += kinds[post_pb2.PostOutcome.KIND_UPDATED]
         after.figures.unchanged += kinds[post_pb2.PostOutcome.KIND_UNCHANGED]
-        after.figures.refused += refused
+        after.figures.refused += len(refused)
         if tell:
             self._operations.progress_in(tx, name, after)
         return after
@@ -166,7 +170,7 @@ class _Reading:
     """A file that is being read; for one thread."""
 
     def __init__(self, item: Import) -> None:
-        table = open_table(item.file, item.format)
+        table = open_table(item.file, item.format, encoding=item.encoding, delimiter=item.delimiter)
         columns = find_columns(table.header, item.columns)
         self.count = table.count
         self.columns = columns.described()

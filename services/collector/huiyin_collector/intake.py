@@ -37,6 +37,7 @@ class Intake:
                     draft.reach,
                     draft.drill,
                     voice,
+                    draft.location,
                 )
             )
         return posts

@@ -7,43 +7,36 @@ import contextlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
+from google.api import httpbody_pb2
 from google.longrunning import operations_pb2
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2, source_pb2
-from huiyin.type.v1 import feed_pb2
+from huiyin.type.v1 import download_pb2, feed_pb2
 from huiyin_chassis import clock
-from huiyin_chassis.errors import AlreadyExists, FieldViolation, InvalidArgument, PermissionDenied
+from huiyin_chassis.errors import AlreadyExists, InvalidArgument, PermissionDenied
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.field_masks import masked_fields
-from huiyin_chassis.files import Format, UnreadableFile, receive
+from huiyin_chassis.files import ENCODINGS, Format, UnreadableFile, receive
 from huiyin_chassis.filters import boolean_field, compile_filter, name_field, parse_order, text_field, time_field
 from huiyin_chassis.identity import current_principal
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.paging import Page, page, total
+from huiyin_chassis.sealing import Seal
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, select
 
 from huiyin_collector.fetching import Fetcher
 from huiyin_collector.imports import Import, Importer
+from huiyin_collector.inbox import InboxMethods
 from huiyin_collector.intake import Intake
 from huiyin_collector.looking import Look, Looker
 from huiyin_collector.looking.rules import check_rules
 from huiyin_collector.model.faults import Fault, NotAFeed
 from huiyin_collector.model.links import address_fault
 from huiyin_collector.model.opml import Outline, read_opml, source_id_of, write_opml
-from huiyin_collector.model.posts import (
-    MAX_EXTERNAL_ID,
-    Draft,
-    MaskedPost,
-    clean,
-    content_fault,
-    identifier,
-    time_fault,
-    uri_fault,
-)
+from huiyin_collector.model.posts import MAX_EXTERNAL_ID, Draft
 from huiyin_collector.model.rules import RuleError
 from huiyin_collector.model.times import load_zone
 from huiyin_collector.pacing import Hosts, VisitTurns
@@ -55,6 +48,7 @@ from huiyin_collector.store import (
     VISITED,
     CollectorStore,
     post_of,
+    refusals,
     rules_of,
     source_of,
     visits,
@@ -79,6 +73,18 @@ _FORMATS: Final = {
     post_pb2.ImportPostsRequest.FORMAT_CSV: Format.CSV,
     post_pb2.ImportPostsRequest.FORMAT_JSONL: Format.JSONL,
 }
+_ENCODINGS: Final = {
+    post_pb2.ImportPostsRequest.ENCODING_UTF_8: ENCODINGS["UTF-8"],
+    post_pb2.ImportPostsRequest.ENCODING_UTF_16: ENCODINGS["UTF-16"],
+    post_pb2.ImportPostsRequest.ENCODING_GB18030: ENCODINGS["GB18030"],
+    post_pb2.ImportPostsRequest.ENCODING_BIG5: ENCODINGS["BIG5"],
+}
+_DELIMITERS: Final = {
+    post_pb2.ImportPostsRequest.DELIMITER_COMMA: ",",
+    post_pb2.ImportPostsRequest.DELIMITER_SEMICOLON: ";",
+    post_pb2.ImportPostsRequest.DELIMITER_TAB: "\t",
+    post_pb2.ImportPostsRequest.DELIMITER_PIPE: "|",
+}
 
 _OUTLINES_AT_ONCE: Final = 200
 _CREATED_SHOWN: Final = 1000
@@ -102,7 +108,7 @@ class Visiting:
     wake: Callable[[], None]
 
 
-class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
+class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServiceServicer):
     """Serves sources and posts. `import_bytes`: the largest file that may be imported."""
 
     def __init__(
@@ -111,6 +117,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         feed: Feed,
         operations: Operations,
         intake: Intake,
+        seal: Seal,
         importer: Importer,
         visiting: Visiting,
         import_bytes: int,
@@ -119,6 +126,7 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self._feed = feed
         self._operations = operations
         self._intake = intake
+        self._seal = seal
         self._importer = importer
         self._visiting = visiting
         self._import_bytes = import_bytes
@@ -327,30 +335,6 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
             posts=[post_of(row) for row in found.rows], next_page_token=found.next_page_token, total_size=size
         )
 
-    async def BatchCreatePosts(
-        self, request: post_pb2.BatchCreatePostsRequest, context: _Context
-    ) -> post_pb2.BatchCreatePostsResponse:
-        source_id = _id_of(request.source, "sources", "source")
-        collected = clock.now()
-        drafts = _drafts(request.posts, collected)
-        posts = await asyncio.to_thread(self._intake.mask, source_id, drafts, collected)
-
-        def work(tx: Tx) -> post_pb2.BatchCreatePostsResponse:
-            outcomes = self._store.receive(tx, source_id, source_pb2.Source.KIND_INBOX, posts)
-            return post_pb2.BatchCreatePostsResponse(
-                outcomes=[post_pb2.PostOutcome(post=f"posts/{item.post_id}", kind=item.kind) for item in outcomes]
-            )
-
-        subject = current_principal().subject
-        return await self._store.write_once(
-            request.request_id,
-            "BatchCreatePosts",
-            _masked(request, posts),
-            work,
-            post_pb2.BatchCreatePostsResponse,
-            subject=subject,
-        )
-
     async def ImportPosts(
         self, requests: AsyncIterator[post_pb2.ImportPostsRequest], context: _Context
     ) -> operations_pb2.Operation:
@@ -373,6 +357,15 @@ class CollectorServicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self, request: collector_service_pb2.GetOperationRequest, context: _Context
     ) -> operations_pb2.Operation:
         return await self._operations.get(request.name)
+
+    async def DownloadImportReport(
+        self, request: post_pb2.DownloadImportReportRequest, context: _Context
+    ) -> httpbody_pb2.HttpBody:
+        operation = await self._operations.get(request.name)
+        report = await self._store.read(lambda connection: refusals.report(connection, operation))
+        body = httpbody_pb2.HttpBody(content_type="text/csv; charset=utf-8", data=report)
+        body.extensions.add().Pack(download_pb2.Download(file_name="refused.csv"))
+        return body
 
     async def SetPostHold(
         self, request: post_pb2.SetPostHoldRequest, context: _Context
@@ -480,46 +473,6 @@ def _require_everywhere() -> None:
         )
 
 
-def _drafts(posts: Any, collected: datetime) -> list[Draft]:
-    """The posts of a request as drafts. Raises InvalidArgument with every violation."""
-    drafts: list[Draft] = []
-    violations: list[FieldViolation] = []
-    for index, post in enumerate(posts):
-        subject, text, uri = clean(post.subject), clean(post.text), identifier(post.uri)
-        published = clock.from_timestamp(post.publish_time) if post.HasField("publish_time") else None
-        faults = {
-            "text": content_fault(subject, text),
-            "uri": uri_fault(uri),
-            "publish_time": time_fault(published, collected) if published else "",
-        }
-        violations += [FieldViolation(f"posts[{index}].{name}", fault) for name, fault in faults.items() if fault]
-        reach = post.reach
-        drafts.append(
-            Draft(
-                subject,
-                text,
-                identifier(post.author),
-                identifier(post.external_id),
-                published,
-                uri,
-                (reach.likes, reach.dislikes, reach.replies, reach.shares, reach.views),
-                post.drill,
-            )
-        )
-    if violations:
-        raise InvalidArgument.of(violations)
-    return drafts
-
-
-def _masked(request: post_pb2.BatchCreatePostsRequest, posts: list[MaskedPost]) -> post_pb2.BatchCreatePostsRequest:
-    """The request as it may be remembered: even from its hash, a number or a name could be found by trying all."""
-    masked = post_pb2.BatchCreatePostsRequest()
-    masked.CopyFrom(request)
-    for post, known in zip(masked.posts, posts, strict=True):
-        post.subject, post.text, post.author = known.subject, known.text, ""
-    return masked
-
-
 def _import(source_id: str, first: post_pb2.ImportPostsRequest) -> Import:
     """What the first message says of a file, and an unlinked file to receive it. Raises InvalidArgument."""
     try:
@@ -540,4 +493,6 @@ def _import(source_id: str, first: post_pb2.ImportPostsRequest) -> Import:
         list(first.columns),
         zone,
         first.drill,
+        _ENCODINGS.get(first.encoding, ""),
+        _DELIMITERS.get(first.delimiter, ""),
     )

@@ -89,6 +89,7 @@ def test_an_inquiry_of_a_partner_is_masked_receipted_and_comes_to_a_case_like_an
         await office.sent()
         ((post_id, post),) = office.collector.posts.items()
         assert post.publish_time.ToJsonString() == written
+        assert (post.location.latitude, post.location.longitude) == (28.20361, 112.96722)
         assert PHONE not in post.text and MAIL not in post.subject
 
         source = "sources/inquiries"

@@ -15,12 +15,16 @@ from google.longrunning import operations_pb2
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import client
+from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, ensure_keys
 from huiyin_chassis.migrate import migrate
+from huiyin_chassis.operations import Operations
 from huiyin_chassis.server import supervise
 from huiyin_collector.__main__ import wire
 from huiyin_collector.config import CollectorSettings
 from huiyin_collector.store import MIGRATIONS, CollectorStore
+from huiyin_collector.voices import VoiceKeys
+from huiyin_collector.worker.keeping import Keeper
 
 DESK = Principal("accounts/desk", roles=("desk",), everywhere=True)
 OFFICER = Principal("accounts/officer", roles=("officer",), units=("water",))
@@ -49,6 +53,11 @@ class Collector:
     def by_analyzer(self) -> dict[str, Any]:
         """What goes with a call of the analyzer."""
         return {"metadata": client.metadata(self.analyzer.own_token()), "timeout": client.DEADLINE}
+
+    def keeper(self) -> Keeper:
+        """What destroys in time what may not be kept."""
+        voices = VoiceKeys(self.folder / "voice-keys")
+        return Keeper(self.store, Feed(self.store), Operations(self.store), voices, 180)
 
     async def create(self, source_id: str, kind: Source.Kind.ValueType = Source.KIND_FILE) -> Source:
         """Creates a source that expects answers."""
@@ -156,7 +165,8 @@ def start(database_url: str, tmp_path: Path) -> Start:
         key_file=keys / "private" / "collector.pem",
         public_keys=keys / "public",
         voice_keys=folder / "voice-keys",
-        source_secrets=tmp_path / "secrets",
+        source_secrets=tmp_path / "source-secrets",
+        secrets=folder / "secrets",
         drain_seconds=0.2,
         import_bytes=2**22,
         allow_private_sources=True,

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import csv
 import io
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 from huiyin.collector.v1 import post_pb2
+from huiyin_chassis import clock
 from huiyin_chassis.errors import from_rpc_error, from_status
+from huiyin_collector.store import refusals
+from huiyin_collector.store.tables import REFUSED_ROWS
 from openpyxl import Workbook
+from sqlalchemy import func, select
 
 from tests.integration.collector.conftest import Collector, Run, Source, Start
 
@@ -135,6 +140,62 @@ def test_refused_rows_are_named_and_the_others_come_in(run: Run) -> None:
         assert outcome.figures == post_pb2.ImportFigures(rows=4, read=4, created=2, refused=2)
         assert [(row.row, row.field) for row in outcome.refused_rows] == [(3, "text"), (4, "publish_time")]
         assert "2019-02-28 11:25:05" in outcome.refused_rows[1].description
+
+    run(test)
+
+
+async def report(collector: Collector, operation: str) -> list[list[str]]:
+    request = post_pb2.DownloadImportReportRequest(name=operation)
+    body = await collector.stub.DownloadImportReport(request, **collector.by())
+    assert (body.content_type, body.data[:3]) == ("text/csv; charset=utf-8", codecs.BOM_UTF8)
+    return list(csv.reader(io.StringIO(body.data.decode("utf-8-sig"))))
+
+
+def test_the_report_has_every_refused_row_and_nothing_of_what_stood_in_it(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refusals, "MOST", 1200)
+    rows = [(number, "王小明", "=1+1", "昨天", "13912345678", 0, 0) for number in range(1300)]
+
+    async def test(collector: Collector) -> None:
+        await collector.create("board")
+        operation = await collector.upload("board", "a.csv", values([*rows, ROWS[0]]))
+        response = post_pb2.ImportPostsResponse()
+        (await collector.done(operation.name)).response.Unpack(response)
+        assert (response.figures.refused, response.figures.created, len(response.refused_rows)) == (1300, 1, 1000)
+        header, *lines, last = await report(collector, operation.name)
+        assert header == ["row", "field", "reason", "remedy"]
+        assert [line[:2] for line in lines] == [[f"{number}", "publish_time"] for number in range(2, 1202)]
+        assert lines[0][2] == "cannot be read as a time" and "2019-02-28 11:25:05" in lines[0][3]
+        assert last == ["", "", "100 more rows were refused", "correct these and import the file again"]
+        assert not any(told in f"{lines}" for told in ("王小明", "昨天", "13912345678", "=1+1"))
+
+        with clock.stopped(clock.now() + timedelta(days=179)):
+            await collector.keeper().purge()
+        assert len(await report(collector, operation.name)) == 1202
+        with clock.stopped(clock.now() + timedelta(days=181)):
+            await collector.keeper().purge()
+        with pytest.raises(grpc.aio.AioRpcError) as gone:
+            await report(collector, operation.name)
+        assert from_rpc_error(gone.value).reason == "NOT_FOUND"
+        left = select(func.count()).select_from(REFUSED_ROWS)
+        assert await collector.store.read(lambda connection: connection.scalar(left)) == 0
+
+    run(test)
+
+
+def test_encoding_and_delimiter_that_the_caller_names(run: Run) -> None:
+    content = "a|b,c\n路燈壞了|2\n".encode("big5")
+
+    async def test(collector: Collector) -> None:
+        await collector.create("board")
+        told = post_pb2.ImportPostsRequest
+        fields = {"encoding": told.ENCODING_BIG5, "delimiter": told.DELIMITER_PIPE, "columns": ["text=a", "likes=b,c"]}
+        await collector.import_("board", "a.csv", content, **fields)
+        (post,) = await collector.posts()
+        assert (post.text, post.reach.likes) == ("路燈壞了", 2)
+        wrong = await collector.upload("board", "a.csv", content, encoding=told.ENCODING_UTF_8)
+        assert from_status((await collector.done(wrong.name)).error).reason == "FILE_UNREADABLE"
 
     run(test)
 

@@ -11,13 +11,11 @@ from google.protobuf import field_mask_pb2, timestamp_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import client, clock
 from huiyin_chassis.errors import DomainError, from_rpc_error
-from huiyin_chassis.feed import Feed, unpack
+from huiyin_chassis.feed import unpack
 from huiyin_chassis.ids import uuid7
 from huiyin_chassis.migrate import differences
 from huiyin_collector.store import METADATA, MIGRATIONS
 from huiyin_collector.store.tables import POSTS
-from huiyin_collector.voices import VoiceKeys
-from huiyin_collector.worker.keeping import Keeper
 from sqlalchemy import update
 
 from tests.integration.collector.conftest import OFFICER, Collector, Run, Source
@@ -269,7 +267,7 @@ def test_held_posts_outlive_the_purge_and_purged_ones_leave_no_byte(run: Run, da
         await write(collector, post(2, "也要忘掉的话。"))
         hold = post_pb2.SetPostHoldRequest(posts=[kept.post, "posts/unknown"], held=True)
         await collector.stub.SetPostHold(hold, metadata=client.metadata(collector.analyzer.own_token()))
-        keeper = Keeper(collector.store, Feed(collector.store), VoiceKeys(collector.folder / "voice-keys"), 180)
+        keeper = collector.keeper()
         with clock.stopped(clock.now() + timedelta(days=179)):
             assert await keeper.purge() == 0
         later = clock.now() + timedelta(days=181)

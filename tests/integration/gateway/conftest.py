@@ -131,7 +131,9 @@ async def services(folder: Path, *, working: bool = False) -> AsyncIterator[Behi
 
     async with AsyncExitStack() as stack:
         servers: dict[str, Server] = {}
-        collecting = CollectorSettings(voice_keys=folder / "voice-keys", **common("collector"))
+        collecting = CollectorSettings(
+            voice_keys=folder / "voice-keys", secrets=folder / "source-secrets", **common("collector")
+        )
         casefile = CaseworkSettings(secrets=folder / "secrets", **common("casework"))
         for name, wire, each, migrations in (
             ("collector", collector.wire, collecting, collector.MIGRATIONS),

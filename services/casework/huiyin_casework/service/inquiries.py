@@ -357,6 +357,7 @@ def take_in(
         subject=row["subject"],
         text=row["text"],
         publish_time=micros_to_timestamp(row["publish_time"]),
+        location=location,
     )
     tx.outbox.add(CREATE_POST, post.SerializeToString(), derived_id("passed-on", inquiry_id))
     return row

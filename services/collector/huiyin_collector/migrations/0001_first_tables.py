@@ -170,6 +170,8 @@ def upgrade() -> None:
         sa.Column("expects_answer", sa.Boolean(), nullable=False),
         sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("withdrawn", sa.Boolean(), nullable=False),
+        sa.Column("latitude", sa.Double(), nullable=True),
+        sa.Column("longitude", sa.Double(), nullable=True),
         sa.PrimaryKeyConstraint("id"),
         sa.UniqueConstraint("source", "external_id", "drill", name="posts_once"),
     )
@@ -184,6 +186,14 @@ def upgrade() -> None:
         postgresql_where=sa.text("withdrawn"),
     )
     op.create_table(
+        "refused_rows",
+        sa.Column("operation", sa.Text(), nullable=False),
+        sa.Column("row", sa.BigInteger(), autoincrement=False, nullable=False),
+        sa.Column("field", sa.Text(), nullable=False),
+        sa.Column("description", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("operation", "row"),
+    )
+    op.create_table(
         "requests",
         sa.Column("subject", sa.Text(), nullable=False),
         sa.Column("method", sa.Text(), nullable=False),
@@ -194,6 +204,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("subject", "method", "request_id"),
     )
     op.create_index("requests_by_time", "requests", ["create_time"], unique=False)
+    op.create_table(
+        "source_secrets",
+        sa.Column("source", sa.Text(), nullable=False),
+        sa.Column("secret", sa.LargeBinary(), nullable=False),
+        sa.Column("old_secrets", sa.Text(), nullable=False),
+        sa.Column("rotate_time", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("source"),
+    )
     op.create_table(
         "sources",
         sa.Column("id", sa.Text(), nullable=False),

@@ -52,6 +52,7 @@ class Draft:
     uri: str = ""
     reach: tuple[int, int, int, int, int] = (0, 0, 0, 0, 0)
     drill: bool = False
+    location: tuple[float, float] | None = None
 
 
 @dataclass(slots=True)
@@ -68,6 +69,7 @@ class MaskedPost:
     reach: tuple[int, int, int, int, int]
     drill: bool
     voice: bytes
+    location: tuple[float, float] | None = None
 
 
 class _Refused(Exception):

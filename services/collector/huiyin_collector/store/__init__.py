@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NamedTuple, cast
 
+from google.type import latlng_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock, ids
@@ -299,6 +300,7 @@ def post_of(row: Row[Any]) -> post_pb2.Post:
         drill=row.drill,
         revision=row.revision,
         held=row.held,
+        location=_location((row.latitude, row.longitude) if row.latitude is not None else None),
     )
 
 
@@ -307,6 +309,10 @@ def rules_of(source: source_pb2.Source) -> bytes:
     if source.kind == PAGE_LIST:
         return source.page_list.SerializeToString(deterministic=True)
     return source.api.SerializeToString(deterministic=True) if source.kind == API else b""
+
+
+def _location(point: tuple[float, float] | None) -> latlng_pb2.LatLng | None:
+    return latlng_pb2.LatLng(latitude=point[0], longitude=point[1]) if point is not None else None
 
 
 def source_of(row: Row[Any]) -> source_pb2.Source:
@@ -549,6 +555,8 @@ def _content(post: MaskedPost) -> dict[str, object]:
         "publish_time": clock.micros(post.publish_time),
         "uri": post.uri,
         **_reach_columns(post),
+        "latitude": post.location[0] if post.location is not None else None,
+        "longitude": post.location[1] if post.location is not None else None,
     }
 
 
@@ -589,4 +597,5 @@ def _change_body(post_id: str, revision: int, source: Row[Any], post: MaskedPost
         drill=post.drill,
         voice=post.voice,
         revision=revision,
+        location=_location(post.location),
     ).SerializeToString()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Final
 
 from huiyin_chassis.tables import define_tables
+from huiyin_chassis.webhooks import secret_columns
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Double,
     Float,
     Index,
     Integer,
@@ -60,6 +62,8 @@ POSTS: Final = Table(
     Column("held", Boolean, nullable=False),
     # Taken back at its source while it was held.
     Column("withdrawn", Boolean, nullable=False),
+    Column("latitude", Double),
+    Column("longitude", Double),
     # Drill and real never meet, so a rehearsal takes no identity away from what is real.
     UniqueConstraint("source", "external_id", "drill", name="posts_once"),
     Index("posts_by_collection", "collect_time", "id"),
@@ -169,4 +173,17 @@ ARTICLES: Final = Table(
     Column("seen_time", BigInteger, nullable=False),
     Index("articles_due", "source", "check_time"),
     Index("articles_by_sight", "seen_time"),
+)
+
+# With whom a secret is shared: the system that delivers into an inbox.
+SECRETS: Final = Table("source_secrets", METADATA, Column("source", Text, primary_key=True), *secret_columns())
+
+# Why rows of imports were refused, and nothing of what stood in them. As long as their operations.
+REFUSED_ROWS: Final = Table(
+    "refused_rows",
+    METADATA,
+    Column("operation", Text, primary_key=True),
+    Column("row", BigInteger, primary_key=True, autoincrement=False),
+    Column("field", Text, nullable=False),
+    Column("description", Text, nullable=False),
 )

@@ -1,4 +1,4 @@
-"""Keeping: destroys keys of the day, purges old posts, forgets old requests."""
+"""Keeping: destroys keys of the day and secrets that were replaced, purges old posts, forgets what else is old."""
 
 from __future__ import annotations
 
@@ -10,8 +10,12 @@ from typing import Final
 import structlog
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
+from huiyin_chassis.operations import Operations
+from huiyin_chassis.store import Tx
+from huiyin_chassis.webhooks import forget_secrets
 
-from huiyin_collector.store import CollectorStore, articles
+from huiyin_collector.store import CollectorStore, articles, refusals
+from huiyin_collector.store.tables import SECRETS
 from huiyin_collector.voices import VoiceKeys
 
 log = structlog.get_logger(__name__)
@@ -24,9 +28,12 @@ _PURGE_BATCH: Final = 500
 class Keeper:
     """Destroys in time what may not be kept. `retention_days`: how long a post that nobody holds is kept."""
 
-    def __init__(self, store: CollectorStore, feed: Feed, voices: VoiceKeys, retention_days: int) -> None:
+    def __init__(
+        self, store: CollectorStore, feed: Feed, operations: Operations, voices: VoiceKeys, retention_days: int
+    ) -> None:
         self._store = store
         self._feed = feed
+        self._operations = operations
         self._voices = voices
         self._retention = timedelta(days=retention_days)
 
@@ -45,7 +52,10 @@ class Keeper:
             log.info("voice_keys.destroyed", count=count)
 
     async def purge(self) -> int:
-        """Purges posts whose time is over, with the changes and the requests of that age. Returns how many posts."""
+        """Purges posts whose time is over, with what else is of that age: changes, requests, operations, reports.
+
+        Returns how many posts.
+        """
         before = clock.now() - self._retention
         purged = 0
         while count := await self._store.write(lambda tx: self._store.purge(tx, clock.micros(before), _PURGE_BATCH)):
@@ -55,10 +65,18 @@ class Keeper:
         await self._store.write(lambda tx: articles.forget(tx, clock.micros(before - self._retention)))
         expired = await self._feed.expire(before)
         await self._store.sweep()
-        if purged or expired:
+        while await self._store.write(lambda tx: self._forget_operations(tx, clock.micros(before))):
+            pass
+        secrets = await self._store.write(lambda tx: forget_secrets(tx, SECRETS, SECRETS.c.source))
+        if purged or expired or secrets:
             await self._store.destroy_bytes()
             log.info("posts.purged", count=purged, changes=expired)
         return purged
+
+    def _forget_operations(self, tx: Tx, ended_before: int) -> int:
+        names = self._operations.forget_in(tx, ended_before, _PURGE_BATCH)
+        refusals.forget(tx, names)
+        return len(names)
 
 
 async def _every(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
