@@ -1367,6 +1367,14 @@ class BatchCreatePostsResponse(TypedDict, total=False):
     outcomes: list[PostOutcome]
 
 
+class DeliverPostsResponse(TypedDict, total=False):
+    """What became of the posts of a delivery."""
+
+    created: int
+    updated: int
+    unchanged: int
+
+
 class ExportOpmlResponse(TypedDict, total=False):
     """The feeds of all sources."""
 
@@ -1416,6 +1424,7 @@ class Post(TypedDict, total=False):
     revision: str
     held: bool
     carriedBy: list[str]
+    location: LatLng
 
 
 class PostOutcome(TypedDict, total=False):
@@ -1435,18 +1444,12 @@ class PostReach(TypedDict, total=False):
     views: str
 
 
-class PostSeries(TypedDict, total=False):
-    """How the reach of a post grew."""
+class RotateSourceSecretResponse(TypedDict, total=False):
+    """The new secret of a source."""
 
-    name: str
-    points: list[PostSeriesPoint]
-
-
-class PostSeriesPoint(TypedDict, total=False):
-    """What its source said at one time."""
-
-    time: str
-    reach: PostReach
+    source: str
+    secret: str
+    previousExpireTime: str
 
 
 class Source(TypedDict, total=False):
