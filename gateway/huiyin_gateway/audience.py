@@ -116,7 +116,7 @@ _AUDIENCES: Final[Mapping[str, Callable[[Any], Audience]]] = {
 }
 
 _WITHHELD: Final[Mapping[str, tuple[str, ...]]] = {
-    post_pb2.Post.DESCRIPTOR.full_name: ("subject", "text", "voice"),
+    post_pb2.Post.DESCRIPTOR.full_name: ("subject", "text", "voice", "location"),
     event_pb2.Membership.DESCRIPTOR.full_name: ("subject", "text"),
     inquiry_pb2.Inquiry.DESCRIPTOR.full_name: ("subject", "text"),
 }

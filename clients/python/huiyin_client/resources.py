@@ -1444,6 +1444,20 @@ class PostReach(TypedDict, total=False):
     views: str
 
 
+class PostSeries(TypedDict, total=False):
+    """How the reach of a post grew."""
+
+    name: str
+    points: list[PostSeriesPoint]
+
+
+class PostSeriesPoint(TypedDict, total=False):
+    """What its source said at one time."""
+
+    time: str
+    reach: PostReach
+
+
 class RotateSourceSecretResponse(TypedDict, total=False):
     """The new secret of a source."""
 

@@ -13,6 +13,7 @@ from huiyin.collector.v1 import inbox_pb2, post_pb2, source_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.errors import DomainError, from_rpc_error
 from huiyin_chassis.identity import ANONYMOUS
+from huiyin_chassis.tables import CHANGES
 from huiyin_chassis.webhooks import signature
 from huiyin_collector.store.tables import SECRETS
 from sqlalchemy import select
@@ -101,6 +102,8 @@ def test_what_is_delivered_is_a_masked_post_with_its_place_and_without_its_autho
         ]
         assert [each.location for each in told] == [post.location, other.location]
         assert told[0].voice and not told[1].voice
+        rows = await collector.store.read(lambda connection: connection.scalars(select(CHANGES.c.resource)).all())
+        assert not any(post_pb2.Post.FromString(row).HasField("location") for row in rows), "it goes with the post"
 
     run(test)
 

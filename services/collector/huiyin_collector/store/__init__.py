@@ -14,7 +14,7 @@ from huiyin_chassis import clock, ids
 from huiyin_chassis.bulk import insert_many, run
 from huiyin_chassis.errors import Aborted, AlreadyExists, FailedPrecondition, NotFound
 from huiyin_chassis.store import Store, Tx, insert_new
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, null, select, update
 
 from huiyin_collector.model.links import item_key, page_key
 from huiyin_collector.model.posts import REACH, MaskedPost
@@ -88,6 +88,8 @@ _KNOWN: Final = select(
 )
 """What a post that comes in again is compared with."""
 _TEXTS: Final = select(POSTS.c.id, POSTS.c.revision, POSTS.c.subject, POSTS.c.text)
+_TOLD: Final = _TEXTS.add_columns(POSTS.c.latitude, POSTS.c.longitude)
+_TOLD_PAST: Final = select(PAST_TEXTS, null().label("latitude"), null().label("longitude"))
 _KEEP_PAST: Final = insert(PAST_TEXTS).from_select(
     ["post", "revision", "subject", "text"],
     _TEXTS.where(POSTS.c.id == bindparam("post")),
@@ -267,21 +269,25 @@ class CollectorStore(Store):
         tx.execute(delete(POST_KEYS).where(POST_KEYS.c.purge_time > 0, POST_KEYS.c.purge_time < purged_before))
 
     def join_text(self, connection: Connection, changes: Sequence[feed_pb2.Change]) -> None:
-        """Completes changes of posts with subject and text of their revision; of a purged post there is none."""
+        """Completes changes of posts with subject and text of their revision, and the last one with its place.
+
+        Of a purged post there is none of it.
+        """
         wanted = {
             (change.name[len(_PREFIX) :], change.revision): change for change in changes if change.kind in _WITH_TEXT
         }
         if not wanted:
             return
-        found = list(connection.execute(_TEXTS.where(POSTS.c.id.in_([post for post, _ in wanted]))))
+        found = list(connection.execute(_TOLD.where(POSTS.c.id.in_([post for post, _ in wanted]))))
         past = wanted.keys() - {(row[0], row[1]) for row in found}
         if past:
-            found += connection.execute(select(PAST_TEXTS).where(PAST_TEXTS.c.post.in_([post for post, _ in past])))
-        for post, revision, subject, text in found:
+            found += connection.execute(_TOLD_PAST.where(PAST_TEXTS.c.post.in_([post for post, _ in past])))
+        for post, revision, subject, text, latitude, longitude in found:
             change = wanted.get((post, revision))
             if change is not None:
                 # A message appended to a message is the two of them merged.
-                change.resource.value += post_pb2.Post(subject=subject, text=text).SerializeToString()
+                told = post_pb2.Post(subject=subject, text=text, location=_location(latitude, longitude))
+                change.resource.value += told.SerializeToString()
 
 
 def post_of(row: Row[Any]) -> post_pb2.Post:
@@ -300,7 +306,7 @@ def post_of(row: Row[Any]) -> post_pb2.Post:
         drill=row.drill,
         revision=row.revision,
         held=row.held,
-        location=_location((row.latitude, row.longitude) if row.latitude is not None else None),
+        location=_location(row.latitude, row.longitude),
     )
 
 
@@ -311,8 +317,8 @@ def rules_of(source: source_pb2.Source) -> bytes:
     return source.api.SerializeToString(deterministic=True) if source.kind == API else b""
 
 
-def _location(point: tuple[float, float] | None) -> latlng_pb2.LatLng | None:
-    return latlng_pb2.LatLng(latitude=point[0], longitude=point[1]) if point is not None else None
+def _location(latitude: float | None, longitude: float | None) -> latlng_pb2.LatLng | None:
+    return latlng_pb2.LatLng(latitude=latitude, longitude=longitude) if latitude is not None else None
 
 
 def source_of(row: Row[Any]) -> source_pb2.Source:
@@ -584,7 +590,7 @@ def _new_row(post_id: str, source: Row[Any], post: MaskedPost) -> dict[str, obje
 
 
 def _change_body(post_id: str, revision: int, source: Row[Any], post: MaskedPost) -> bytes:
-    """The post as its change row keeps it: with its voice, without subject and text."""
+    """The post as its change row keeps it: with its voice, without what is destroyed with the post."""
     return post_pb2.Post(
         name=f"{_PREFIX}{post_id}",
         source=f"sources/{source.id}",
@@ -597,5 +603,4 @@ def _change_body(post_id: str, revision: int, source: Row[Any], post: MaskedPost
         drill=post.drill,
         voice=post.voice,
         revision=revision,
-        location=_location(post.location),
     ).SerializeToString()
