@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 import time
 from pathlib import Path
@@ -109,5 +110,29 @@ def test_the_guides_program_passes_an_inquiry_on_and_is_told_what_was_wrong(star
             assert (await run(passing_on, "2026-11", text=TEXT, **environment)) == (0, printed)
             code, printed = await run(passing_on, "2026-12", text=" ", **environment)
             assert (code, printed.strip()) == (1, "400: text: is empty; say what is asked")
+
+    asyncio.run(main())
+
+
+def test_the_guides_program_delivers_posts_that_expect_no_answer(start: Start, tmp_path: Path) -> None:
+    delivering = program("integrate/partner.md", 2, tmp_path)
+
+    async def main() -> None:
+        async with start() as setting:
+            made = await setting.ask("POST", "/v1/sources?sourceId=daily", {"kind": "KIND_INBOX"})
+            assert made.status == 200, made.body
+            rotated = await setting.ask("POST", "/v1/sources/daily:rotateSecret", {})
+            environment = {
+                "HUIYIN_INBOX": f"http://127.0.0.1:{setting.server.port}/v1/sources/daily",
+                "HUIYIN_INBOX_SECRET": str(rotated.json["secret"]),
+            }
+            lines = "\n".join(json.dumps({"externalId": f"{number}", "text": TEXT}) for number in range(2))
+            for _ in range(2):
+                code, printed = await run(delivering, "m1", text=lines, **environment)
+                assert (code, printed) == (0, "2 new, 0 edited\n")
+            edited = json.dumps({"externalId": "1", "text": "栏杆修好了。"})
+            assert await run(delivering, "m2", text=edited, **environment) == (0, "0 new, 1 edited\n")
+            code, printed = await run(delivering, "m3", text='{"externalId": "2"}', **environment)
+            assert (code, printed.partition(";")[0]) == (1, "400: posts[0].text: neither subject nor text")
 
     asyncio.run(main())
