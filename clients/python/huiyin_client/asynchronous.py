@@ -114,9 +114,9 @@ class AsyncClient:
 
     async def place(self) -> str:
         """The place where the stream of changes is now, as `Client.place`."""
-        stream = started((), "")
+        stream, until = started((), ""), time.monotonic() + self.patience
         async with aclosing(self._lines(stream)) as lines:
-            while not stream.cursor:
+            while not stream.is_whole(time.monotonic() > until):
                 await anext(lines)
         return stream.cursor
 

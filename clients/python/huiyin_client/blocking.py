@@ -111,10 +111,13 @@ class Client:
                 yield change
 
     def place(self) -> str:
-        """The place where the stream of changes is now: take it, list, and follow from it, and nothing is missed."""
-        stream = started((), "")
+        """The place where the stream of changes is now: take it, list, and follow from it, and nothing is missed.
+
+        Waits while a part of the system is away, whose place nobody knows; raises Problem UNAVAILABLE after `patience`.
+        """
+        stream, until = started((), ""), time.monotonic() + self.patience
         with closing(self._lines(stream)) as lines:
-            while not stream.cursor:
+            while not stream.is_whole(time.monotonic() > until):
                 next(lines)
         return stream.cursor
 

@@ -13,6 +13,8 @@ from huiyin_client.problems import Json, Problem
 
 _PAUSE: Final = 0.2
 _LONGEST_PAUSE: Final = 5.0
+_SEPARATOR: Final = "~"
+"""Between the cursors of the feeds; that of a feed which was away is empty."""
 TIMEOUT: Final = httpx.Timeout(10, read=60)
 """Something comes at least every 15 seconds."""
 
@@ -54,6 +56,13 @@ class Stream:
             if data:
                 return Change(self.cursor, json.loads(data))
         return None
+
+    def is_whole(self, late: bool) -> bool:
+        """Whether the cursor has the place in every feed. Raises a Problem where it has not and it is too late."""
+        whole = all(self.cursor.split(_SEPARATOR))
+        if late and not whole:
+            raise Problem("A part of the system is away, so that its place is not known; try later.", "UNAVAILABLE")
+        return whole
 
     def pause_after(self, problem: Problem) -> float:
         """How long to wait before the next attempt. Raises a Problem that does not pass, or that was there at first."""

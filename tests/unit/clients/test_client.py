@@ -167,3 +167,16 @@ def test_the_place_of_now_is_told_without_waiting_for_a_change(calling: Callable
     api = Api(problem(503, "UNAVAILABLE"), httpx.Response(200, text="retry: 1000\nid: a~b~c~d\n\n" + event(1)))
     assert calling(api, "place") == "a~b~c~d"
     assert len(api.asked) == 2
+
+
+def test_a_place_without_that_of_a_part_which_is_away_is_waited_for(calling: Callable[..., Any]) -> None:
+    api = Api(httpx.Response(200, text="id: a~~c~d\n\n: still here\nid: a~b~c~d\n\n"))
+    assert calling(api, "place") == "a~b~c~d"
+
+
+def test_a_part_that_stays_away_is_told(calling: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter(range(0, 100, 3))
+    monkeypatch.setattr("time.monotonic", lambda: float(next(times)))
+    with pytest.raises(Problem, match="part of the system is away") as caught:
+        calling(Api(httpx.Response(200, text="id: a~~c~d\n\n" * 9)), "place")
+    assert caught.value.away
