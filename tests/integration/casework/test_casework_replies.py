@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from huiyin.casework.v1 import case_pb2, inquiry_pb2, policy_pb2, publication_pb2, reply_pb2, unit_pb2
+from huiyin.casework.v1 import admission_pb2, case_pb2, inquiry_pb2, policy_pb2, publication_pb2, reply_pb2, unit_pb2
 from huiyin.type.v1 import policy_pb2 as policies_pb2
 from huiyin_casework.store import PARAGRAPHS, PUBLICATIONS
 from huiyin_chassis.identity import Principal
@@ -394,6 +394,26 @@ def test_a_follow_up_joins_the_case_that_is_in_work_and_asks_for_its_receipt(run
         await office.call("FollowUpReceipt", request, "public")
         (case,) = await office.cases("state = ASSIGNED", PEOPLE["desk"])
         assert (case.name, case.inquiry_count) == (waiting.name, 2)
+
+    run(test)
+
+
+def test_a_follow_up_joins_a_case_whose_refusal_waits_for_its_review_and_orders_nobody(run: Run) -> None:
+    async def test(office: Office) -> None:
+        submitted = await office.submit("停水三天")
+        await office.sent()
+        (external_id,) = office.collector.posts
+        await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
+        await office.take(await office.case("e1"), "assign", "accept", "draft", "review", "approve", "publish")
+        await office.tell(joined("e1", "p2"))
+        (waiting,) = await office.cases("state = REGISTERED")
+        (inquiry,) = await office.inquiries(waiting)
+        await office.call("RefuseInquiry", admission_pb2.RefuseInquiryRequest(name=inquiry.name, ground="court"))
+        await office.call(
+            "FollowUpReceipt", inquiry_pb2.FollowUpReceiptRequest(receipt=submitted.receipt, text="又停了"), "public"
+        )
+        (case,) = await office.cases("state = REGISTERED")
+        assert (case.name, case.inquiry_count, case.open_refusal_count) == (waiting.name, 2, 1)
 
     run(test)
 

@@ -284,7 +284,9 @@ class InquiryMethods:
         files.tell(case, kind)
         files.write()
         unit = before["lead_unit"]
-        if state_of(case) == State.REGISTERED and tx.execute(select(UNITS.c.id).where(UNITS.c.id == unit)).first():
+        # While a refusal waits for its review nobody is ordered; the desk assigns the case afterwards.
+        waits = state_of(case) == State.REGISTERED and not case["open_refusal_count"]
+        if waits and tx.execute(select(UNITS.c.id).where(UNITS.c.id == unit)).first():
             system = Principal(SYSTEM, everywhere=True)
             Handling(tx, self._rules, system, f"cases/{case['id']}", "").assign(f"units/{unit}", [], "")
         return row
