@@ -7,6 +7,7 @@ python protos/contracts.py docs [DIR]  writes the reference as Markdown, by defa
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import shutil
@@ -25,7 +26,8 @@ from google.protobuf.descriptor_pb2 import (
     FileDescriptorSet,
     MethodDescriptorProto,
 )
-from huiyin.type.v1 import options_pb2
+from huiyin.type.v1 import error_reason_pb2, options_pb2
+from huiyin_chassis import reasons
 
 PROTOS = Path(__file__).parent
 ROOT = PROTOS.parent
@@ -43,6 +45,7 @@ def lay_out(protos: Path, folder: Path) -> Path:
         *(f"api/{each}" for each in ("annotations", "client", "field_behavior", "http", "httpbody", "launch_stage")),
         "api/resource",
         "type/latlng",
+        "rpc/code",
         "rpc/status",
     ):
         (folder / "google" / name).parent.mkdir(parents=True, exist_ok=True)
@@ -138,7 +141,9 @@ class Reference:
         streams = (" (a stream)" if method.client_streaming else "", " (a stream)" if method.server_streaming else "")
         yield f"- takes {takes}{streams[0]}, gives {gives}{streams[1]}"
         who = "anybody" if access.public else "who holds it"
-        yield from (f"- permission `{access.permission}`: {who}", "")
+        yield f"- permission `{access.permission}`: {who}"
+        yield from _refusals(file, method)
+        yield ""
 
     def _of_message(
         self, file: FileDescriptorProto, message: DescriptorProto, path: list[int], name: str
@@ -188,6 +193,22 @@ class Reference:
         short = whole.removeprefix(f"{home}.")
         place = "" if home == file.package else _page(home)
         return f"[{short}]({place}#{short.lower().replace('.', '')})"
+
+
+def _refusals(file: FileDescriptorProto, method: MethodDescriptorProto) -> Iterator[str]:
+    """The reasons of a method; those that any method may give stand at ErrorReason alone."""
+    service = next(each.name for each in file.service if method in each.method)
+    module = importlib.import_module(file.name.removesuffix(".proto").replace("/", ".") + "_pb2")
+    found = module.DESCRIPTOR.services_by_name[service].methods_by_name[method.name]
+    anyway = reasons.following(found) - reasons.of_scope(error_reason_pb2.REASON_SCOPE_ALL)
+    place = "" if file.package == "huiyin.type.v1" else _page("huiyin.type.v1")
+    for what, told in (
+        (f"refused, for [reasons]({place}#errorreason) of its own, with", reasons.named(found)),
+        ("refused, as every method that takes the like, with", anyway),
+        ("tells of a part of what was asked", reasons.of_parts(found)),
+    ):
+        if told:
+            yield f"- {what} " + ", ".join(f"`{each}`" for each in sorted(told))
 
 
 def _types(file: FileDescriptorProto) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc.aio
 import pytest
+from huiyin_chassis import reasons
 from hypothesis import settings
 
 settings.register_profile("huiyin", deadline=None, derandomize=True, max_examples=50)
@@ -21,6 +22,15 @@ settings.load_profile("huiyin")
 grpc.aio.init_grpc_aio()
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture(autouse=True)
+def only_declared_reasons() -> Iterator[None]:
+    """No method that is served here gives a reason which its contract does not declare."""
+    yield
+    found = sorted(reasons.undeclared)
+    reasons.undeclared.clear()
+    assert not found, "declare them at the method, with the option (huiyin.type.v1.errors) of its contract"
 
 
 @pytest.fixture(scope="session")

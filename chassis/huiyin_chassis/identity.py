@@ -407,21 +407,21 @@ def _load_private(path: Path) -> Ed25519PrivateKey:
         key = load_pem_private_key(path.read_bytes(), None)
     except OSError as error:
         raise FailedPrecondition(
-            "KEY_MISSING",
+            "KEY_FILE_MISSING",
             f"the private key {path} cannot be read ({error.strerror}); "
             f"make it with python -m huiyin_chassis.identity FOLDER NAME…, or set HUIYIN_KEY_FILE",
         ) from error
     except ValueError as error:
-        raise FailedPrecondition("KEY_INVALID", f"{path} is not a private key in PEM; make a new pair") from error
+        raise FailedPrecondition("KEY_FILE_INVALID", f"{path} is not a private key in PEM; make a new pair") from error
     if not isinstance(key, Ed25519PrivateKey):
-        raise FailedPrecondition("KEY_INVALID", f"{path} is not an Ed25519 key; make a new pair")
+        raise FailedPrecondition("KEY_FILE_INVALID", f"{path} is not an Ed25519 key; make a new pair")
     return key
 
 
 def _load_public(path: Path) -> Ed25519PublicKey:
     key = load_pem_public_key(path.read_bytes())
     if not isinstance(key, Ed25519PublicKey):
-        raise FailedPrecondition("KEY_INVALID", f"{path} is not an Ed25519 key; make a new pair")
+        raise FailedPrecondition("KEY_FILE_INVALID", f"{path} is not an Ed25519 key; make a new pair")
     return key
 
 

@@ -17,14 +17,14 @@ from typing import Any, Final
 import grpc
 import grpc.aio
 import structlog
-from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.protobuf.message import Message
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health_aio
 from huiyin.type.v1 import options_pb2, process_pb2, process_pb2_grpc
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from huiyin_chassis import clock, telemetry
+from huiyin_chassis import clock, reasons, telemetry
 from huiyin_chassis.backoff import Backoff
 from huiyin_chassis.config import ProcessSettings
 from huiyin_chassis.consumer import standings
@@ -222,37 +222,36 @@ class _Gate(grpc.aio.ServerInterceptor):
 
     def __init__(self, verifier: Verifier, services: Sequence[ServiceDescriptor]) -> None:
         self._verifier = verifier
-        self._access: dict[str, options_pb2.Access] = {}
+        self._methods: dict[str, MethodDescriptor] = {}
         self._handlers: dict[str, Any] = {}
         for service in services:
             for method in service.methods:
-                access = method.GetOptions().Extensions[options_pb2.access]
-                if not access.permission:
+                if not _access(method).permission:
                     raise ValueError(f"{method.full_name} does not declare huiyin.type.v1.access")
-                self._access[f"/{service.full_name}/{method.name}"] = access
+                self._methods[f"/{service.full_name}/{method.name}"] = method
 
     async def intercept_service(
         self,
         continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Any]],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> Any:
-        method = handler_call_details.method
-        found = self._handlers.get(method)
+        path = handler_call_details.method
+        found = self._handlers.get(path)
         if found is not None:
             return found
         handler = await continuation(handler_call_details)
-        access = self._access.get(method)
-        if access is None or handler is None:
+        method = self._methods.get(path)
+        if method is None or handler is None:
             return handler
-        self._handlers[method] = wrapped = self._wrap(method, access, handler)
+        self._handlers[path] = wrapped = self._wrap(method, handler)
         return wrapped
 
-    def _wrap(self, method: str, access: options_pb2.Access, handler: Any) -> Any:
+    def _wrap(self, method: MethodDescriptor, handler: Any) -> Any:
         codec = (handler.request_deserializer, handler.response_serializer)
-        label = method.rpartition("/")[2]
+        access, called = _access(method), _Called(method.name, method.full_name, reasons.declared(method))
 
         async def unary(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with _call(label, context):
+            async with _call(called, context):
                 self._admit(access, context)
                 validate(request)
                 if context.time_remaining() is not None:
@@ -260,12 +259,12 @@ class _Gate(grpc.aio.ServerInterceptor):
                 return await _in_time(handler.unary_unary(request, context))
 
         async def collecting(requests: AsyncIterator[Message], context: grpc.aio.ServicerContext[Any, Any]) -> Any:
-            async with _call(label, context):
+            async with _call(called, context):
                 self._admit(access, context)
                 return await handler.stream_unary(_first_validated(requests), context)
 
         async def streaming(request: Message, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
-            async with _call(label, context):
+            async with _call(called, context):
                 principal = self._admit(access, context)
                 validate(request)
                 async with contextlib.aclosing(handler.unary_stream(request, context)) as responses:
@@ -280,7 +279,7 @@ class _Gate(grpc.aio.ServerInterceptor):
             return grpc.stream_unary_rpc_method_handler(collecting, *codec)
         if handler.unary_stream:
             return grpc.unary_stream_rpc_method_handler(streaming, *codec)
-        raise ValueError(f"{method} streams both ways, which no part does")
+        raise ValueError(f"{method.full_name} streams both ways, which no part does")
 
     def _admit(self, access: options_pb2.Access, context: grpc.aio.ServicerContext[Any, Any]) -> Principal:
         """The caller's principal, once it may call the method. Raises Unauthenticated or PermissionDenied."""
@@ -301,6 +300,20 @@ class _Gate(grpc.aio.ServerInterceptor):
             f"{principal.subject} may not do this; it needs the permission {access.permission}",
             permission=access.permission,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _Called:
+    """A method as its calls are told of, and the reasons that they may end with."""
+
+    label: str
+    full_name: str
+    reasons: frozenset[str]
+
+
+def _access(method: MethodDescriptor) -> options_pb2.Access:
+    found: options_pb2.Access = method.GetOptions().Extensions[options_pb2.access]
+    return found
 
 
 async def _first_validated(requests: AsyncIterator[Message]) -> AsyncIterator[Message]:
@@ -347,19 +360,20 @@ def _expired() -> Unauthenticated:
 
 
 @contextlib.asynccontextmanager
-async def _call(label: str, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
+async def _call(called: _Called, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[None]:
     """Trace, metrics and errors of one call."""
     started = time.perf_counter()
     parent = ""
     for key, value in context.invocation_metadata() or ():
         if key == telemetry.TRACEPARENT:
             parent = value.decode() if isinstance(value, bytes) else value
-    code, reason = "OK", ""
+    code, reason, label = "OK", "", called.label
     with telemetry.span(label, parent) as trace:
         try:
             yield
         except DomainError as error:
             code, reason = error.code.name, error.reason
+            reasons.compare(called.full_name, called.reasons, error)
             await _abort(context, error)
         except grpc.aio.AbortError:
             code = "ABORTED"

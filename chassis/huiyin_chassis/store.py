@@ -627,7 +627,7 @@ class Store:
         except (DBAPIError, sqlite3.Error) as error:
             raise unavailable(error) or error from error
         if busy:
-            raise Unavailable("STORE_BUSY", "readers hold the log of the database; destroy again in a moment")
+            raise Unavailable("LOG_HELD", "readers hold the log of the database; destroy again in a moment")
 
 
 def driver_url(url: str) -> URL:

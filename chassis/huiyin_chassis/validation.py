@@ -6,7 +6,7 @@ A check is compiled from the descriptor when a type is first seen; fields withou
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, NamedTuple
 
 from google.api import field_behavior_pb2, resource_pb2
@@ -36,6 +36,38 @@ def validate(message: Message) -> None:
     check(message, "", found)
     if found:
         raise InvalidArgument.of(found[:_MOST_VIOLATIONS])
+
+
+def reasons_of(descriptor: Any) -> frozenset[str]:
+    """The reasons that `validate` may give of messages of a type."""
+    return frozenset(_reasons(descriptor, set()))
+
+
+def _reasons(descriptor: Any, seen: set[Any]) -> Iterator[str]:
+    seen.add(descriptor)
+    for field in descriptor.fields:
+        options = field.GetOptions()
+        limits = options.Extensions[options_pb2.limits]
+        if field_behavior_pb2.REQUIRED in options.Extensions[field_behavior_pb2.field_behavior]:
+            yield "REQUIRED"
+        if limits.max_items:
+            yield "TOO_MANY"
+        is_map = field.message_type is not None and field.message_type.GetOptions().map_entry
+        value = field.message_type.fields_by_name["value"] if is_map else field
+        if value.message_type is not None:
+            if value.message_type not in seen:
+                yield from _reasons(value.message_type, seen)
+        elif value.enum_type is not None:
+            yield "UNKNOWN_VALUE"
+        elif value.type in (FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES):
+            is_reference = options.HasExtension(resource_pb2.resource_reference)
+            is_long = bool(limits.max_length or is_reference)
+            rules = {"TOO_LONG": is_long, "TOO_SHORT": bool(limits.min_length), "PATTERN": bool(limits.pattern)}
+            yield from (reason for reason, holds in rules.items() if holds)
+            if any(rules.values()) and value.type == FieldDescriptor.TYPE_STRING:
+                yield "NUL"
+        else:
+            yield from (reason for reason, at in (("TOO_SMALL", "min"), ("TOO_LARGE", "max")) if limits.HasField(at))
 
 
 class _Rules(NamedTuple):

@@ -142,22 +142,6 @@ _FILTERS = {"analyzer.ListRegroupings": "kind = SPLIT", "analyzer.ListTopicCorre
 """A filter that a list takes, where it does not take `drill`."""
 
 
-def test_every_list_that_may_grow_is_paged() -> None:
-    short = {
-        "casework.ListMessages": "what was said on one inquiry, 50 at most",
-        "casework.ListAttachments": "files of one inquiry or one answer, a few by the operator's limit",
-        "casework.ListReplies": "versions of the answer of one case",
-        "casework.ListAdmissionGrounds": "a rule book",
-        "casework.ListReplyTemplates": "a rule book",
-        "casework.ListPolicyVersions": "changes of a rule book by hand",
-        "analyzer.ListPolicyVersions": "changes of a rule book by hand",
-        "notifier.ListPolicyVersions": "changes of a rule book by hand",
-        "analyzer.ListHotEvents": "the hottest, page_size of them; there is no second page of a ranking that moves",
-    }
-    unpaged = {key for key, (_, method) in METHODS.items() if method.name.startswith("List")} - set(LISTS)
-    assert unpaged == set(short)
-
-
 def test_nobody_else_sees_the_rest_of_a_list(world: World) -> None:
     """A token is bound to the reach that it was given for."""
     request = new("casework.ListCases", page_size=1)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from huiyin_chassis import reasons
 from huiyin_chassis.errors import DomainError, from_rpc_error
 from huiyin_chassis.identity import Principal, Signer, ensure_keys
 from huiyin_local.layout import PROCESSES, Layout, inherited
@@ -23,6 +25,7 @@ from huiyin_local.ports import free_port
 
 from tests.conformance.serving import ALL, SERVED
 from tests.contract.walking import SERVICES, methods
+from tests.logs import only_declared_reasons
 
 _PATIENCE = 120
 """Seconds: others may use this machine."""
@@ -90,7 +93,9 @@ class World:
                 return first
             return reply
         except grpc.RpcError as error:
-            raise from_rpc_error(error) from None
+            found = from_rpc_error(error)
+            reasons.compare(METHODS[key][1].full_name, _declared(key), found)
+            raise found from None
 
     def outcome(
         self, key: str, request: Message | bytes, who: Principal | None = DESK, **how: Any
@@ -111,6 +116,11 @@ class World:
                 return result
             time.sleep(0.02)
         raise AssertionError(f"{what}: not there after {_PATIENCE} s")
+
+
+@cache
+def _declared(key: str) -> frozenset[str]:
+    return reasons.declared(METHODS[key][1])
 
 
 def new(key: str, **fields: Any) -> Message:
@@ -136,6 +146,7 @@ def running(folder: Path) -> Iterator[World]:
             check = health_pb2_grpc.HealthStub(channel).Check
             assert check(asked, timeout=60, wait_for_ready=True).status == health_pb2.HealthCheckResponse.SERVING, name
         yield World(layout, channels, Signer("gateway", layout.keys / "private" / "gateway.pem"))
+        only_declared_reasons(layout.logs)
     finally:
         for channel in channels.values():
             channel.close()

@@ -13,6 +13,7 @@ from google.api import annotations_pb2, resource_pb2
 from google.protobuf.descriptor import EnumDescriptor, FieldDescriptor, FileDescriptor
 from huiyin.type.v1 import options_pb2
 from huiyin_chassis import identity
+from huiyin_gateway import comments
 
 from protos.contracts import BUF, PROTOS, breaking, lay_out, reference
 from tests.contract.walking import files, messages, methods
@@ -100,6 +101,13 @@ def test_every_declaration_has_a_comment(tmp_path: Path) -> None:
                 assert before.startswith("//"), f"{path.name}:{number}: {text}"
             depth += text.count("{") - text.count("}")
             before = text
+
+
+def test_a_list_that_is_not_paged_says_why() -> None:
+    told = comments.read()
+    for _, method in methods():
+        if method.name.startswith("List") and "page_token" not in method.input_type.fields_by_name:
+            assert "Not in pages: " in told[method.full_name].replace("\n", " "), method.full_name
 
 
 def test_nobody_who_uses_the_contracts_is_broken() -> None:

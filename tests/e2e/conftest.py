@@ -18,6 +18,7 @@ from huiyin_local.supervision import Supervisor
 from huiyin_local.system import running
 
 from tests.e2e.outcome import Outcome, Reader, read_outcome
+from tests.logs import only_declared_reasons
 
 SAMPLES = Path(__file__).parents[2] / "samples"
 COPIES = 12
@@ -84,6 +85,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Start:
             system = System(layout, supervisor)
             system.huiyin("apply", str(SAMPLES))
             yield system
+        only_declared_reasons(layout.logs)
 
     return begin
 

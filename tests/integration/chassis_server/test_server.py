@@ -21,9 +21,9 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from huiyin.collector.v1 import collector_service_pb2, collector_service_pb2_grpc, post_pb2
 from huiyin.type.v1 import feed_pb2
-from huiyin_chassis import client, clock, server, telemetry
+from huiyin_chassis import client, clock, reasons, server, telemetry
 from huiyin_chassis.config import ProcessSettings
-from huiyin_chassis.errors import DomainError, FailedPrecondition, Unavailable, from_rpc_error
+from huiyin_chassis.errors import DomainError, FailedPrecondition, PermissionDenied, Unavailable, from_rpc_error
 from huiyin_chassis.identity import Principal, Signer, current_principal, ensure_keys
 from huiyin_chassis.server import Server, Service, supervise
 
@@ -38,8 +38,10 @@ class Servicer(collector_service_pb2_grpc.CollectorServiceServicer):
         self.closed = asyncio.Event()
 
     async def GetPost(self, request: post_pb2.GetPostRequest, context: Any) -> post_pb2.Post:
-        if request.name == "posts/sealed":
-            raise FailedPrecondition("POST_SEALED", "it is sealed; open it first", state="SEALED")
+        if request.name == "posts/elsewhere":
+            raise PermissionDenied("REACH_MISSING", "it is of another place; ask there", place="places/elsewhere")
+        if request.name == "posts/odd":
+            raise FailedPrecondition("EVENT_MERGED", "no post is an event")
         if request.name == "posts/broken":
             raise ZeroDivisionError("internal detail")
         if request.name == "posts/slow":
@@ -113,9 +115,18 @@ def test_a_signed_caller_is_served_under_its_name(tmp_path: Path) -> None:
 
 def test_domain_errors_arrive_whole(tmp_path: Path) -> None:
     async def body(setting: Setting) -> None:
-        error = await setting.refused("posts/sealed")
-        assert isinstance(error, FailedPrecondition)
-        assert (error.reason, error.metadata) == ("POST_SEALED", {"state": "SEALED"})
+        error = await setting.refused("posts/elsewhere")
+        assert isinstance(error, PermissionDenied)
+        assert (error.reason, error.metadata) == ("REACH_MISSING", {"place": "places/elsewhere"})
+
+    run(tmp_path, body)
+
+
+def test_a_reason_that_the_method_does_not_declare_reaches_the_caller_and_is_noted(tmp_path: Path) -> None:
+    async def body(setting: Setting) -> None:
+        assert (await setting.refused("posts/odd")).reason == "EVENT_MERGED"
+        assert reasons.undeclared == {("huiyin.collector.v1.CollectorService.GetPost", "EVENT_MERGED")}
+        reasons.undeclared.clear()  # it was meant here
 
     run(tmp_path, body)
 

@@ -52,7 +52,7 @@ class TopicMethods(EventMethods):
                 for post_id in tx.connection.scalars(reach.where(POSTS.c.id.in_(chunk)))
             }
             missing = [
-                FieldViolation(f"memberships[{index}]", f"{name} is not there", "NOT_FOUND")
+                FieldViolation(f"memberships[{index}]", f"{name} is not there; look up its name", "POST_UNKNOWN")
                 for index, (name, post_id) in enumerate(zip(request.memberships, ids, strict=True))
                 if post_id not in there
             ]

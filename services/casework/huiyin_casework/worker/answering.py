@@ -56,7 +56,7 @@ class Poster:
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> None:
         """Returns once the body was taken. Raises DomainError, transient where it may be taken later."""
         if fault := self._rules.fault(url):
-            raise Unavailable("CALLBACK_REFUSED", f"the partner's address {fault}")
+            raise _failed(fault)
         given = [(name.encode(), value.encode()) for name, value in headers.items()]
         try:
             async with (
