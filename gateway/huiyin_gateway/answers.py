@@ -12,7 +12,7 @@ from huiyin_chassis.errors import Aborted, DomainError, InvalidArgument
 
 from huiyin_gateway.connection import Exchange, head_of
 from huiyin_gateway.problems import problem
-from huiyin_gateway.routes import HTTP_BODY
+from huiyin_gateway.routes import HTTP_BODY, Binding
 from huiyin_gateway.texts import language_of
 from huiyin_gateway.transcoding import Transcoder
 
@@ -50,7 +50,7 @@ _WORTH: Final = 1400
 class Answer:
     """What is sent back to one request. `also`: further headers of every answer, as lines."""
 
-    __slots__ = ("_also", "_exchange", "_trace", "method")
+    __slots__ = ("_also", "_exchange", "_trace", "binding", "method")
 
     def __init__(self, exchange: Exchange, trace: str, also: bytes) -> None:
         self._exchange = exchange
@@ -58,6 +58,8 @@ class Answer:
         self._also = b"%bx-trace-id: %b\r\n" % (also, trace.encode())
         self.method = "unknown"
         """The method's name, for the metrics."""
+        self.binding: Binding | None = None
+        """The route, once it is found."""
 
     def message(self, message: Any, transcoder: Transcoder) -> None:
         """A resource or a response as JSON; a document as it is. Raises Aborted where If-Match asks for another."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 import structlog
 from google.protobuf.message import Message
 from huiyin.gateway.v1 import change_pb2
-from huiyin_chassis import client, telemetry
+from huiyin_chassis import client, reasons, telemetry
 from huiyin_chassis.errors import (
     DomainError,
     InvalidArgument,
@@ -22,6 +22,7 @@ from huiyin_chassis.errors import (
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.validation import validate
 
+from huiyin_gateway import refusals
 from huiyin_gateway.accounts import Handler
 from huiyin_gateway.answers import Answer, tag_of
 from huiyin_gateway.audience import Selection
@@ -83,6 +84,7 @@ class Gateway:
         self._observed: dict[tuple[str, int], Any] = {}
         self._transcoders = {id(binding): Transcoder(binding) for binding in router.bindings}
         self._bodies = 0
+        self._reasons: dict[int, frozenset[str]] = {}
 
     async def serve(self, exchange: Exchange) -> None:
         """Answers one request."""
@@ -95,6 +97,8 @@ class Gateway:
                     raise exchange.fault
                 await self._serve(exchange, answer)
             except DomainError as error:
+                if answer.binding is not None:
+                    self._compare(answer.binding, error)
                 answer.refuse(error)
             except Gone:
                 pass
@@ -112,6 +116,12 @@ class Gateway:
                 status=exchange.status,
                 ms=round(seconds * 1e3, 1),
             )
+
+    def _compare(self, binding: Binding, error: DomainError) -> None:
+        known = self._reasons.get(id(binding))
+        if known is None:
+            known = self._reasons[id(binding)] = refusals.reasons_of(binding)
+        reasons.compare(binding.method.full_name, known, error)
 
     def _count(self, method: str, status: int, seconds: float) -> None:
         observed = self._observed.get((method, status))
@@ -136,7 +146,7 @@ class Gateway:
             self._options(path, headers, answer)
             return
         binding, captured = self._router.match(verb, path)
-        answer.method = binding.method.name
+        answer.binding, answer.method = binding, binding.method.name
         authorization = headers.get("authorization", "")
         signed_in = self._principals.known(authorization) or await self._signed_in(binding, authorization)
         transcoder = self._transcoders[id(binding)]

@@ -13,9 +13,11 @@ from typing import Any, Final
 
 from google.api import field_behavior_pb2
 from google.protobuf.descriptor import FieldDescriptor
-from huiyin.type.v1 import options_pb2
+from huiyin.type.v1 import error_reason_pb2, options_pb2
+from huiyin.type.v1.error_reason_pb2 import ErrorReason
+from huiyin_chassis import reasons
 
-from huiyin_gateway import comments, examples
+from huiyin_gateway import comments, examples, refusals
 from huiyin_gateway.codec import dumps, message_class
 from huiyin_gateway.problems import TITLES
 from huiyin_gateway.routes import HTTP_BODY, Binding, Kind
@@ -75,7 +77,7 @@ _PROBLEM: Final[Json] = {
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string", "description": "What is wrong, and what to do."},
-        "reason": {"type": "string", "description": "Stable, for programs."},
+        "reason": {"$ref": "#/components/schemas/type.ErrorReason"},
         "original": {"type": "string", "description": "The service's own sentence, where `detail` is a translation."},
         "metadata": {
             "type": "object",
@@ -91,14 +93,14 @@ _PROBLEM: Final[Json] = {
                 "properties": {
                     "field": {"type": "string"},
                     "description": {"type": "string"},
-                    "reason": {"type": "string"},
+                    "reason": {"$ref": "#/components/schemas/type.ErrorReason"},
                 },
             },
         },
         "traceId": {"type": "string", "description": "Under this the logs have it."},
     },
 }
-_REASONS: Final[Mapping[int, str]] = {
+_EXAMPLES: Final[Mapping[int, str]] = {
     400: "INVALID_ARGUMENT",
     401: "KEY_MISSING",
     403: "PERMISSION_MISSING",
@@ -114,7 +116,7 @@ _REASONS: Final[Mapping[int, str]] = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
-_ALWAYS: Final = (400, 401, 403, 404, 408, 429, 431, 503, 504)
+"""The statuses of problems, each with a reason. What is a fault of ours (500, 501) is promised of no method."""
 _HEADERS: Final[Json] = {
     "TraceId": {"description": "The trace of this request.", "schema": {"type": "string"}},
     "ETag": {"description": "Changes with each change of the resource.", "schema": {"type": "string"}},
@@ -158,7 +160,7 @@ def document(bindings: Sequence[Binding]) -> bytes:
 class _Document:
     def __init__(self) -> None:
         self._comments = comments.read()
-        self._schemas: dict[str, Json] = {"Problem": _PROBLEM}
+        self._schemas: dict[str, Json] = {"Problem": _PROBLEM, "type.ErrorReason": self._reasons()}
         self._names: set[str] = set()
 
     def whole(self, bindings: Sequence[Binding]) -> Json:
@@ -191,7 +193,7 @@ class _Document:
                 },
                 "headers": _HEADERS,
                 "parameters": _PARAMETERS,
-                "responses": {f"Problem{status}": _problem(status) for status in _REASONS},
+                "responses": {f"Problem{status}": _problem(status) for status in _EXAMPLES},
             },
         }
 
@@ -210,8 +212,20 @@ class _Document:
             operation["security"] = [{}, {"apiKey": []}]
         if binding.body:
             operation["requestBody"] = self._body(binding, transcoder)
-        operation["responses"] = self._responses(binding, transcoder)
+        operation["responses"] = self._responses(binding)
+        operation["x-reasons"] = {str(status): told for status, told in _told(binding)}
+        if parts := reasons.of_parts(method):
+            operation["x-reasons-of-parts"] = sorted(parts)
         return operation
+
+    def _reasons(self) -> Json:
+        """The reasons that a caller may meet, each with its comment."""
+        enum = ErrorReason.DESCRIPTOR.full_name
+        met = reasons.TERMS.keys() - reasons.of_scope(error_reason_pb2.REASON_SCOPE_INSIDE)
+        told = [reason for reason in reasons.TERMS if reason in met]
+        lines = [f"- `{reason}`: {self._comments[f'{enum}.{reasons.PREFIX}{reason}']}" for reason in told]
+        text = "\n".join([self._comments[enum], "", *lines])
+        return {"type": "string", "enum": told, "description": text}
 
     def _identity(self, binding: Binding) -> str:
         name = binding.method.name
@@ -257,7 +271,7 @@ class _Document:
             parameters.append(_parameter("IdempotencyKey"))
         if binding.kind is Kind.STREAM:
             parameters.append(_parameter("LastEventId"))
-        elif reads and _has_etag(binding):
+        elif refusals.shows_etag(binding):
             parameters += [_parameter("IfMatch"), _parameter("IfNoneMatch")]
         elif not reads and transcoder.etag is not None:
             parameters.append(_parameter("IfMatch"))
@@ -278,26 +292,17 @@ class _Document:
         description = schema.pop("description", "")
         return found | ({"description": description} if description else {}) | {"schema": schema}
 
-    def _responses(self, binding: Binding, transcoder: Transcoder) -> Json:
+    def _responses(self, binding: Binding) -> Json:
         headers: Json = {"X-Trace-Id": {"$ref": "#/components/headers/TraceId"}}
-        if _has_etag(binding):
+        if refusals.has_etag(binding):
             headers["ETag"] = {"$ref": "#/components/headers/ETag"}
         text = self._comments.get(binding.method.output_type.full_name, "") or binding.method.output_type.name
         responses: Json = {"200": {"description": text, "headers": headers, "content": self._content(binding)}}
-        statuses = set(_ALWAYS)
-        if binding.body:
-            statuses |= {413, 415}
-        if binding.verb != "GET":
-            statuses.add(409)
-        if transcoder.etag is not None or (binding.verb == "GET" and _has_etag(binding)):
-            statuses.add(412)
-        if binding.verb == "GET" and _has_etag(binding):
+        if refusals.shows_etag(binding):
             responses["304"] = {"description": "The client has it.", "headers": headers}
-        if binding.kind is Kind.STREAM or "cursor" in binding.method.input_type.fields_by_name:
-            statuses.add(410)
-        for status in sorted(statuses):
+        for status, _ in _told(binding):
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
-        return responses
+        return dict(sorted(responses.items()))
 
     def _content(self, binding: Binding) -> Json:
         """What a method answers with, by media type; of a document, which is sent as it is, there is no schema."""
@@ -410,7 +415,7 @@ def _parameter(name: str) -> Json:
 
 
 def _problem(status: int) -> Json:
-    reason = _REASONS[status]
+    reason = _EXAMPLES[status]
     sample = {
         "type": f"urn:huiyin:problem:{reason}",
         "title": TITLES[status],
@@ -452,8 +457,9 @@ def _or_null(schema: Json) -> Json:
     return {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
 
 
-def _has_etag(binding: Binding) -> bool:
-    return not binding.response_body and "etag" in binding.method.output_type.fields_by_name
+def _told(binding: Binding) -> list[tuple[int, list[str]]]:
+    """The statuses of problems that are described, each with its reasons."""
+    return [(status, told) for status, told in refusals.by_status(binding).items() if status in _EXAMPLES]
 
 
 def _required(field: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 import grpc
+from huiyin_chassis import reasons
 from huiyin_chassis.errors import DomainError, FieldViolation
 
 from huiyin_gateway import codec, texts
@@ -26,16 +27,7 @@ _STATUS: Final = {
     grpc.StatusCode.DEADLINE_EXCEEDED: 504,
     grpc.StatusCode.UNIMPLEMENTED: 501,
 }
-_BY_REASON: Final = {
-    "BODY_TOO_LARGE": 413,
-    "CONTENT_TYPE": 415,
-    "HEADERS_TOO_LARGE": 431,
-    "REQUEST_TIMEOUT": 408,
-    "METHOD_NOT_ALLOWED": 405,
-    "ROUTE_UNKNOWN": 404,
-    "CURSOR_UNKNOWN": 410,
-    "CURSOR_EXPIRED": 410,
-}
+_BY_REASON: Final = {reason: terms.http_status for reason, terms in reasons.TERMS.items() if terms.http_status}
 TITLES: Final = {
     400: "The request cannot be used",
     401: "Sign in",

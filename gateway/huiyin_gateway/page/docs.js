@@ -113,15 +113,18 @@ function drawn(verb, path, operation) {
     const content = Object.entries(answer.content || {}).map(([type, { schema, example }]) => make("div", {}, type,
       schema ? unfolding(schema, [schema.$ref]) : null,
       example ? make("pre", {}, JSON.stringify(example, null, 2)) : null));
+    const reasons = operation["x-reasons"][status];
     return make("details", {}, make("summary", {}, make("span", { class: "verb" }, status), answer.description),
-      make("div", {}, ...content));
+      make("div", {}, reasons ? make("p", {}, reasons.join(", ")) : null, ...content));
   });
+  const parts = operation["x-reasons-of-parts"];
   const streams = "text/event-stream" in (operation.responses["200"].content || {});
   const uploads = operation.requestBody && !json;
   return make("div", {}, make("p", {}, operation.description),
     rows.length ? make("h3", {}, "Parameters") : null, rows.length ? make("table", {}, ...rows) : null,
     json ? make("h3", {}, "Body") : null, json ? tableOf(json.schema) : null,
     make("h3", {}, "Answers"), ...answers,
+    parts ? make("p", {}, `Of a part: ${parts.join(", ")}`) : null,
     streams || uploads ? null : make("h3", {}, "Try"), streams || uploads ? null : trial(verb, path, operation, parameters));
 }
 

@@ -81,13 +81,32 @@ def test_every_schema_is_one_and_every_field_has_its_comment(found: Json) -> Non
 def test_every_answer_is_listed_and_there_is_no_other(found: Json) -> None:
     for path, verb, operation in operations(found):
         answers = operation["responses"]
-        assert {"200", "400", "401", "403", "404", "429", "503"} <= answers.keys(), path
+        assert {"200", "400", "401", "408", "429", "431", "503", "504"} <= answers.keys(), path
         assert "default" not in answers and "500" not in answers
+        assert "404" in answers or "{" not in path
+        assert "403" in answers or {} in operation["security"]
         assert ("415" in answers) == ("requestBody" in operation)
-        assert ("409" in answers) == (verb != "get")
+        assert "409" not in answers or verb != "get"
     assert "412" in found["paths"]["/v1/sources/{source}"]["patch"]["responses"]
     assert "304" in found["paths"]["/v1/cases/{case}"]["get"]["responses"]
     assert "410" in found["paths"]["/v1/changes"]["get"]["responses"]
+
+
+def test_every_operation_says_with_which_reasons_it_may_be_refused(found: Json) -> None:
+    known = set(found["components"]["schemas"]["type.ErrorReason"]["enum"])
+    for path, _, operation in operations(found):
+        told = operation["x-reasons"]
+        assert told.keys() == operation["responses"].keys() - {"200", "304"}, path
+        for status, reasons in told.items():
+            assert reasons and set(reasons) <= known, (path, status)
+        assert set(operation.get("x-reasons-of-parts", ())) <= known
+    assign = found["paths"]["/v1/cases/{case}:assign"]["post"]["x-reasons"]
+    assert {"BUREAU_WORK", "REQUIRED", "STEP_NOT_POSSIBLE", "JSON_INVALID"} <= set(assign["400"])
+    assert assign["409"] == assign["412"] == ["STALE_ETAG"] and assign["404"] == ["NOT_FOUND"]
+    case = found["paths"]["/v1/cases/{case}"]["get"]["x-reasons"]
+    assert "JSON_INVALID" not in case["400"] and case["412"] == ["STALE_ETAG"]
+    training = found["paths"]["/v1/topicModels:train"]["post"]
+    assert "TOO_FEW_EXAMPLES" in training["x-reasons-of-parts"]
 
 
 def test_the_example_of_every_answer_fits_its_schema(found: Json) -> None:
