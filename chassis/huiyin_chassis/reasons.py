@@ -7,6 +7,7 @@ beside them is a fault of its contract: it is logged, once, and a test in whose 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any, Final
 
 import structlog
@@ -41,6 +42,13 @@ TERMS: Final[Mapping[str, ReasonTerms]] = {
 """Every reason, and what is known of it."""
 
 
+_BY_FIELD: Final[Mapping[str, frozenset[str]]] = {
+    name: frozenset(reason for reason, terms in TERMS.items() if name in terms.fields)
+    for name in {name for terms in TERMS.values() for name in terms.fields}
+}
+
+
+@cache
 def of_scope(scope: ReasonScope.ValueType) -> frozenset[str]:
     """The reasons of a scope."""
     return frozenset(reason for reason, terms in TERMS.items() if terms.scope == scope)
@@ -63,8 +71,8 @@ def following(method: MethodDescriptor) -> frozenset[str]:
         found |= of_scope(error_reason_pb2.REASON_SCOPE_SIGNED_IN)
     if _names_a_resource(method.input_type, set()):
         found |= of_scope(error_reason_pb2.REASON_SCOPE_NAMES)
-    names = set(_plain_fields(method))
-    found |= {reason for reason, terms in TERMS.items() if names.intersection(terms.fields)}
+    for name in _plain_fields(method):
+        found |= _BY_FIELD.get(name, frozenset())
     for field in method.input_type.fields:
         if held := field.GetOptions().Extensions[options_pb2.holds_json_of]:
             found |= reasons_of(method.input_type.file.pool.FindMessageTypeByName(held))

@@ -85,7 +85,8 @@ class OwnMethods:
         """One's own account, or with permission any."""
         name = principal.subject if request.name == "accounts/me" else request.name
         if name != principal.subject and not principal.may("gateway.accounts.read"):
-            raise PermissionDenied("PERMISSION_MISSING", "you may read your own account only: accounts/me")
+            why = "you may read your own account only: accounts/me"
+            raise PermissionDenied("PERMISSION_MISSING", why, permission="gateway.accounts.read")
         query = select(ACCOUNTS).where(ACCOUNTS.c.id == name.removeprefix("accounts/"))
         row = await self._store.read(lambda connection: connection.execute(query).one_or_none())
         if row is None:

@@ -212,8 +212,9 @@ class _Document:
             operation["security"] = [{}, {"apiKey": []}]
         if binding.body:
             operation["requestBody"] = self._body(binding, transcoder)
-        operation["responses"] = self._responses(binding)
-        operation["x-reasons"] = {str(status): told for status, told in _told(binding)}
+        problems = {status: told for status, told in refusals.by_status(binding).items() if status in _EXAMPLES}
+        operation["responses"] = self._responses(binding, problems)
+        operation["x-reasons"] = {str(status): told for status, told in problems.items()}
         if parts := reasons.of_parts(method):
             operation["x-reasons-of-parts"] = sorted(parts)
         return operation
@@ -292,7 +293,7 @@ class _Document:
         description = schema.pop("description", "")
         return found | ({"description": description} if description else {}) | {"schema": schema}
 
-    def _responses(self, binding: Binding) -> Json:
+    def _responses(self, binding: Binding, problems: Collection[int]) -> Json:
         headers: Json = {"X-Trace-Id": {"$ref": "#/components/headers/TraceId"}}
         if refusals.has_etag(binding):
             headers["ETag"] = {"$ref": "#/components/headers/ETag"}
@@ -300,7 +301,7 @@ class _Document:
         responses: Json = {"200": {"description": text, "headers": headers, "content": self._content(binding)}}
         if refusals.shows_etag(binding):
             responses["304"] = {"description": "The client has it.", "headers": headers}
-        for status, _ in _told(binding):
+        for status in problems:
             responses[str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
         return dict(sorted(responses.items()))
 
@@ -455,11 +456,6 @@ def _or_null(schema: Json) -> Json:
     if kind is None:
         return {"anyOf": [schema, {"type": "null"}]} if schema else schema
     return {**schema, "type": [*([kind] if isinstance(kind, str) else kind), "null"]}
-
-
-def _told(binding: Binding) -> list[tuple[int, list[str]]]:
-    """The statuses of problems that are described, each with its reasons."""
-    return [(status, told) for status, told in refusals.by_status(binding).items() if status in _EXAMPLES]
 
 
 def _required(field: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from functools import cache
 
 import grpc
 from google.rpc import code_pb2
@@ -42,17 +43,15 @@ def by_status(binding: Binding) -> Mapping[int, list[str]]:
     """The reasons of a route, each under the statuses that it comes with."""
     found: dict[int, list[str]] = defaultdict(list)
     for reason in sorted(reasons_of(binding)):
-        for status in _statuses(binding, reason):
+        for status in _statuses(reason):
             found[status].append(reason)
+    if binding.verb == "GET":
+        found.pop(409, None)  # what only reads is stale by If-Match alone
     return dict(sorted(found.items()))
 
 
-def _statuses(binding: Binding, reason: str) -> set[int]:
+@cache
+def _statuses(reason: str) -> frozenset[int]:
     names = map(code_pb2.Code.Name, reasons.TERMS[reason].codes)
     told = [DomainError(reason, "", code=grpc.StatusCode[name]) for name in names]
-    found = {status_of(error) for error in told}
-    if reason == "STALE_ETAG":
-        found.add(412)
-        if binding.verb == "GET":
-            found.discard(409)
-    return found
+    return frozenset(status_of(error, if_match=if_match) for error in told for if_match in (False, True))

@@ -11,7 +11,7 @@ from typing import Any
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
-from tests.conformance.world import METHODS, World, new
+from tests.conformance.world import EVERY, World, new
 from tests.contract.walking import is_map, is_output, is_required, limits, referred
 from tests.files import png
 
@@ -19,6 +19,7 @@ POLICIES = {"analyzer": "policies/grading", "casework": "policies/clocks", "noti
 _TEXTS = {
     "source_id": "another",
     "partner_id": "another",
+    "account_id": "another",
     "webhook_timestamp": "1",
     "webhook_id": "one",
     "columns": "text=内容",
@@ -135,7 +136,7 @@ def spoilt(world: World, key: str) -> Iterator[Spoilt]:
         request = valid(world, key)
         return request, request
 
-    yield from _within(world, key, METHODS[key][1].input_type, whole, "", ())
+    yield from _within(world, key, EVERY[key][1].input_type, whole, "", ())
 
 
 def _within(

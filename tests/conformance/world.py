@@ -41,10 +41,13 @@ DESK = somebody("desk")
 ELSEWHERE = somebody("elsewhere", units=("nowhere",), places=("places/nowhere",), topics=("topics/nothing",))
 """Somebody who may do everything, in a unit, a place and a topic where nothing is."""
 
-METHODS: dict[str, tuple[str, MethodDescriptor]] = {
-    f"{service}.{method.name}": (service, method) for service, method in methods() if service != "gateway"
+EVERY: dict[str, tuple[str, MethodDescriptor]] = {
+    f"{service}.{method.name}": (service, method) for service, method in methods()
 }
-"""Every method that is served over gRPC, by the names of its service and its own."""
+"""Every method, by the names of its service and its own."""
+
+METHODS = {key: found for key, found in EVERY.items() if found[0] != "gateway"}
+"""Those that are served over gRPC."""
 
 
 @dataclass
@@ -125,7 +128,7 @@ def _declared(key: str) -> frozenset[str]:
 
 def new(key: str, **fields: Any) -> Message:
     """A request of a method."""
-    return GetMessageClass(METHODS[key][1].input_type)(**fields)
+    return GetMessageClass(EVERY[key][1].input_type)(**fields)
 
 
 @contextmanager
