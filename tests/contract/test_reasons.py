@@ -187,7 +187,15 @@ def test_a_method_names_only_what_its_own_service_gives(in_code: list[Given]) ->
 def test_no_method_names_what_follows_from_its_shape() -> None:
     for _, method in methods():
         twice = reasons.named(method) & reasons.following(method)
+        twice |= reasons.of_parts(method) & reasons.of_scope(error_reason_pb2.REASON_SCOPE_ALL)
         assert twice == set(), f"{method.full_name}: leave them out, they are declared by rule"
+
+
+def test_what_a_batch_tells_of_a_case_is_what_the_step_itself_is_refused_with() -> None:
+    found = {method.name: method for part, method in methods() if part == "casework"}
+    steps = (found[name] for name in ("AssignCase", "DismissCase", "CloseCase", "ExtendCase", "NoteCase"))
+    of_steps = {"NOT_FOUND", "REQUIRED", "STALE_ETAG"}.union(*map(reasons.named, steps))
+    assert reasons.of_parts(found["BatchStepCases"]) == of_steps
 
 
 def test_every_reason_that_a_caller_meets_has_a_chinese_text_and_no_other_has() -> None:
