@@ -96,6 +96,11 @@ ALLOWED = {
     "huiyin.gateway.v1.ListAccountsRequest": KEEPER,
     "huiyin.gateway.v1.ListAccountsResponse": KEEPER,
     "huiyin.gateway.v1.ListAccountsResponse.accounts": KEEPER,
+    "huiyin.type.v1.ErrorReason.ERROR_REASON_CONTACT_UNREADABLE": ASKED,
+    "huiyin.type.v1.ErrorReason.ERROR_REASON_NO_CONTACT": ASKED,
+    "huiyin.type.v1.ErrorReason.ERROR_REASON_REPLY_BLOCKED": "the office's own draft, held back by its checks",
+    "huiyin.type.v1.ErrorReason.ERROR_REASON_SAME_AUTHOR": OFFICER,
+    "huiyin.type.v1.ErrorReason.ERROR_REASON_VOICE_KEYS_UNUSABLE": "an operator is told of a folder",
     "huiyin.type.v1.Policy.author": OFFICER,
 }
 """What a name with such a word stands for."""
