@@ -241,18 +241,18 @@ def _encoding_of(file: BinaryIO, told: str) -> str:
     raise UnreadableFile("the file is neither in UTF-8 or UTF-16 nor in GB18030 or Big5; save it as CSV UTF-8")
 
 
-def _candidates(probe: bytes) -> list[str]:
+def _candidates(probe: bytes) -> Iterator[str]:
     """The encodings that a file may be in by its beginning, the likeliest first."""
     if probe.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return ["utf-16"]
-    # A line's end has a zero beside it then, and all zeros of a text stand on the same side.
-    for encoding, zeros, others in (
-        ("utf-16-le", probe[1::2], probe[::2]),
-        ("utf-16-be", probe[::2], probe[1::2]),
-    ):
-        if zeros.count(0) > 1 and not others.count(0) and "\n" in probe.decode(encoding, "ignore"):
-            return [encoding]
-    return ["utf-8-sig", *sorted(_CHINESE, key=lambda name: _share_in_use(probe, name), reverse=True)]
+        yield "utf-16"
+        return
+    # A line's end has a zero beside it then, on one side or the other.
+    for encoding in ("utf-16-le", "utf-16-be") if probe.count(0) > 1 else ():
+        if "\n" in probe.decode(encoding, "ignore"):
+            yield encoding
+            return
+    yield "utf-8-sig"
+    yield from sorted(_CHINESE, key=lambda name: _share_in_use(probe, name), reverse=True)
 
 
 def _share_in_use(probe: bytes, encoding: str) -> float:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -235,6 +234,8 @@ def _tell(value: object) -> object:
 
 def main(memory: int, cpu_seconds: int) -> None:
     """Writes the rows of the workbook on the standard input, which is a file."""
+    import resource  # which not every system has that only sends workbooks
+
     # It would load numpy, wherever that is, to know its numbers: half a second and 30 MB for nothing.
     sys.modules["numpy"] = None  # type: ignore[assignment]
     from openpyxl import load_workbook

@@ -20,6 +20,9 @@ from sqlalchemy import select
 
 from tests.integration.collector.conftest import OFFICER, Collector, Run, Source
 
+on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+"""For what no database has a part in."""
+
 PHONE, MAIL, AUTHOR = "13812345678", "someone@example.org", "南山渔翁"
 TEXT = "柳荫巷的路灯坏了两盏，晚上看不清路。"
 
@@ -124,6 +127,7 @@ def test_what_comes_again_is_there_once(run: Run) -> None:
     run(test)
 
 
+@on_sqlite
 def test_whoever_is_not_the_sender_is_refused_without_saying_why(run: Run) -> None:
     async def test(collector: Collector) -> None:
         secret, other = await inbox(collector), await inbox(collector, "weekly")
@@ -164,6 +168,7 @@ FAULTS = [
 """A body, and the field and the reason with which it is refused."""
 
 
+@on_sqlite
 def test_a_body_that_cannot_be_taken_is_told_with_its_field(run: Run) -> None:
     async def test(collector: Collector) -> None:
         secret = await inbox(collector)
@@ -197,6 +202,7 @@ def test_a_replaced_secret_is_accepted_for_a_day_kept_sealed_and_destroyed(run: 
     run(test)
 
 
+@on_sqlite
 def test_what_expects_an_answer_is_passed_on_as_an_inquiry(run: Run) -> None:
     async def test(collector: Collector) -> None:
         await collector.create("letters", Source.KIND_INBOX)

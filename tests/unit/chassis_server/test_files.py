@@ -48,10 +48,10 @@ ENCODINGS = ["utf-8", "utf-8-sig", "gb18030", "big5", "utf-16", "utf-16-le", "ut
 @pytest.mark.parametrize("encoding", ENCODINGS)
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_values_in_every_encoding_and_with_every_delimiter(encoding: str, delimiter: str) -> None:
-    text = '編號,內容\r\n1,"他說""修""，\n沒有修"\r\n\r\n2,井蓋\r\n'.replace(",", delimiter)
+    text = '編號,內容\r\n1,"他說""修""，\n一直沒修"\r\n\r\n2,一個井蓋\r\n'.replace(",", delimiter)
     header, rows = read(text.encode(encoding), Format.CSV)
     assert header == ["編號", "內容"]
-    assert rows == [(2, ["1", '他說"修"，\n沒有修']), (4, ["2", "井蓋"])]
+    assert rows == [(2, ["1", '他說"修"，\n一直沒修']), (4, ["2", "一個井蓋"])]
 
 
 def test_a_delimiter_within_quotation_marks_is_none() -> None:
