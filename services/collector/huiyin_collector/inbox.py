@@ -19,7 +19,8 @@ from huiyin_chassis.validation import validate
 
 from huiyin_collector.intake import Intake
 from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault, identifier, time_fault, uri_fault
-from huiyin_collector.store import CollectorStore, Outcome, secrets
+from huiyin_collector.store import CollectorStore, secrets
+from huiyin_collector.store.receiving import Outcome
 
 _MOST_BYTES: Final = 4 * 2**20
 _INBOX: Final = source_pb2.Source.KIND_INBOX

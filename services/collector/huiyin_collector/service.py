@@ -40,19 +40,8 @@ from huiyin_collector.model.posts import MAX_EXTERNAL_ID, Draft
 from huiyin_collector.model.rules import RuleError
 from huiyin_collector.model.times import load_zone
 from huiyin_collector.pacing import Hosts, VisitTurns
-from huiyin_collector.store import (
-    API,
-    FEED,
-    PAGE_LIST,
-    SOURCES_SHOWN,
-    VISITED,
-    CollectorStore,
-    post_of,
-    refusals,
-    rules_of,
-    source_of,
-    visits,
-)
+from huiyin_collector.store import SOURCES_SHOWN, VISITED, CollectorStore, refusals, visits
+from huiyin_collector.store.messages import API, FEED, PAGE_LIST, post_of, rules_of, source_of
 from huiyin_collector.store.tables import POSTS, SOURCES, VISITS
 from huiyin_collector.store.visits import Visit
 

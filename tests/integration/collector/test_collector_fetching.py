@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import ipaddress
 import socket
 import ssl
 import struct
 import zlib
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -39,15 +40,20 @@ def run(test: Test, limits: Limits = LIMITS, **options: Any) -> None:
     """Runs a test with a site on loopback, which stands for the open internet: 127.0.0.2 and all else do not."""
 
     async def main() -> None:
-        async with serve() as site:
-            settings: dict[str, Any] = {"permitted": lambda address: address == "127.0.0.1", "tls": TLS} | options
-            fetcher = Fetcher(Agent("Huiyin", "Huiyin/0.1 (operator: tests; contact: none)"), limits, **settings)
-            try:
-                await test(site, fetcher)
-            finally:
-                await fetcher.close()
+        async with serve() as site, fetching(limits, **options) as fetcher:
+            await test(site, fetcher)
 
     asyncio.run(main())
+
+
+@contextlib.asynccontextmanager
+async def fetching(limits: Limits, **options: Any) -> AsyncIterator[Fetcher]:
+    settings: dict[str, Any] = {"permitted": lambda address: address == "127.0.0.1", "tls": TLS} | options
+    fetcher = Fetcher(Agent("Huiyin", "Huiyin/0.1 (operator: tests; contact: none)"), limits, **settings)
+    try:
+        yield fetcher
+    finally:
+        await fetcher.close()
 
 
 async def fault_of(fetcher: Fetcher, url: str, **conditions: str) -> str:
@@ -209,9 +215,10 @@ def test_what_no_feed_reader_expects_ends_in_a_named_fault_while_others_go_on(ki
 
     async def test(site: Site, fetcher: Fetcher) -> None:
         site.pages |= {"/feed": page, "/good": GOOD}
-        found, good = await asyncio.gather(
-            fault_of(fetcher, site.url("/feed")), fetcher.fetch(site.url("/good")), return_exceptions=True
-        )
+        async with fetching(LIMITS) as patient:
+            found, good = await asyncio.gather(
+                fault_of(fetcher, site.url("/feed")), patient.fetch(site.url("/good")), return_exceptions=True
+            )
         assert found == reason
         assert isinstance(good, Answer) and "停水".encode() in good.content
 

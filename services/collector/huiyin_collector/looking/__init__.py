@@ -11,7 +11,8 @@ from huiyin_collector.looking.feeds import FeedReader
 from huiyin_collector.looking.look import Look, Turns
 from huiyin_collector.looking.pages import PageReader
 from huiyin_collector.looking.secrets import Secrets
-from huiyin_collector.store import API, FEED, PAGE_LIST, CollectorStore
+from huiyin_collector.store import CollectorStore
+from huiyin_collector.store.messages import API, FEED, PAGE_LIST
 from huiyin_collector.store.visits import Visit
 
 __all__ = ["Look", "Looker", "Turns"]

@@ -13,8 +13,8 @@ from huiyin_collector.model.faults import Fault
 from huiyin_collector.model.links import item_key
 from huiyin_collector.model.pages import Link
 from huiyin_collector.model.posts import Draft
-from huiyin_collector.store import KnownItem
 from huiyin_collector.store.articles import Reading
+from huiyin_collector.store.receiving import KnownItem
 
 
 class Turns(Protocol):

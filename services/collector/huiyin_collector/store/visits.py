@@ -16,7 +16,8 @@ from huiyin_chassis.errors import FailedPrecondition, NotFound
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
-from huiyin_collector.store import FEED, CollectorStore, visit_key
+from huiyin_collector.store import CollectorStore, visit_key
+from huiyin_collector.store.messages import FEED
 from huiyin_collector.store.tables import SOURCES, VISITS
 
 ACTIVE: Final = source_pb2.Source.STATE_ACTIVE

@@ -30,7 +30,8 @@ from huiyin_collector.model.schedule import (
     pause_after_success,
 )
 from huiyin_collector.pacing import PATIENCE, Host, Hosts, Pace, VisitTurns
-from huiyin_collector.store import PAGE_LIST, CollectorStore, articles, visits
+from huiyin_collector.store import CollectorStore, articles, visits
+from huiyin_collector.store.messages import PAGE_LIST
 from huiyin_collector.store.visits import Visit
 
 log = structlog.get_logger(__name__)
