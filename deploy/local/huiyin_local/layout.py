@@ -87,6 +87,7 @@ class Layout:
         }
         if process == "collector":
             settings["HUIYIN_VOICE_KEYS"] = str(state / "voice-keys")
+            settings["HUIYIN_SOURCE_SECRETS"] = str(state / "source-secrets")
         if process in ("collector", "casework"):
             settings["HUIYIN_SECRETS"] = str(state / "secrets")
         return settings

@@ -16,6 +16,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -382,6 +383,7 @@ def _target(url: str, response: _Response) -> str:
     return _checked(target)
 
 
+@lru_cache(maxsize=1024)  # of one visit it is asked for each step
 def _checked(url: str) -> str:
     """An address as it goes over the wire, without its fragment. Raises Fault."""
     try:
