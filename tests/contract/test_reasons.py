@@ -6,6 +6,7 @@ import ast
 import re
 from collections import defaultdict
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -67,10 +68,11 @@ def _of_class(node: ast.ClassDef) -> tuple[int, str] | None:
     return None
 
 
-def _trees() -> Iterator[tuple[str, Path, ast.Module]]:
-    for part, folder in CODE.items():
-        for path in sorted(folder.rglob("*.py")):
-            yield part, path, ast.parse(path.read_text("utf-8"))
+@cache
+def _trees() -> list[tuple[str, Path, list[ast.AST]]]:
+    """The nodes of every file, with the part that it is of."""
+    paths = [(part, path) for part, folder in CODE.items() for path in sorted(folder.rglob("*.py"))]
+    return [(part, path, list(ast.walk(ast.parse(path.read_text("utf-8"))))) for part, path in paths]
 
 
 def _name(node: ast.expr) -> str:
@@ -81,8 +83,8 @@ def _places() -> dict[str, Places]:
     """By part; those of the chassis serve all."""
     found: dict[str, Places] = defaultdict(dict)
     bases: list[tuple[str, str, list[str]]] = []
-    for part, _, tree in _trees():
-        for node in ast.walk(tree):
+    for part, _, nodes in _trees():
+        for node in nodes:
             if isinstance(node, ast.ClassDef):
                 bases.append((part, node.name, [_name(base) for base in node.bases]))
                 place = _of_class(node)
@@ -102,19 +104,22 @@ def _places() -> dict[str, Places]:
 def given() -> Iterator[Given]:
     """Every reason that stands in the code."""
     places = _places()
-    for part, path, tree in _trees():
+    for part, path, nodes in _trees():
         known = places["chassis"] | places[part]
-        for node in ast.walk(tree):
-            at = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        for node in nodes:
+            if not isinstance(node, ast.ClassDef | ast.Call):
+                continue
+            at = f"{path.relative_to(ROOT)}:{node.lineno}"
             if isinstance(node, ast.ClassDef):
                 for each in node.body:
                     if isinstance(each, ast.Assign) and _name(each.targets[0]) == "reason":
                         yield Given(ast.literal_eval(each.value), part, node.name, at)
-                for call in ast.walk(node):
+                made = [base for base in map(_name, node.bases) if base in known]
+                for call in ast.walk(node) if made else ():
                     if isinstance(call, ast.Call) and ast.unparse(call.func) == "super().__init__":
-                        for base in map(_name, node.bases):
-                            yield from _of_call(call, known.get(base), part, base, at)
-            elif isinstance(node, ast.Call):
+                        for base in made:
+                            yield from _of_call(call, known[base], part, base, at)
+            else:
                 yield from _of_call(node, known.get(_name(node.func)), part, _name(node.func), at)
 
 
