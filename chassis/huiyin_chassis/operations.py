@@ -1,7 +1,8 @@
 """Long-running work as google.longrunning.Operation, kept in the store, with progress.
 
 An operation belongs to the process that runs it. What a process that died left running fails, at the next start, with
-reason OPERATION_LOST, so that whoever waits for it knows to begin again.
+reason OPERATION_LOST, so that whoever waits for it knows to begin again. One that is cancelled is done from that moment
+on; who runs it learns so from whatever it writes next of it, which raises OperationCancelled and is rolled back.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
+import grpc
 from google.longrunning import operations_pb2
 from google.protobuf.message import Message
 from sqlalchemy import Connection, delete, select, update
@@ -23,9 +25,17 @@ from huiyin_chassis.tables import OPERATIONS
 
 T = TypeVar("T")
 
+_CANCELLED: Final = DomainError(
+    "OPERATION_CANCELLED", "somebody cancelled this; what it had written stays", code=grpc.StatusCode.CANCELLED
+)
+
 _TRIES: Final = 10
 _BACKOFF: Final = Backoff(ceiling=10.0)
 _LOST: Final = Aborted("OPERATION_LOST", "the process that ran this ended before it was done; start it again")
+
+
+class OperationCancelled(Exception):
+    """Somebody cancelled the operation: whoever runs it stops, and writes nothing more of it."""
 
 
 class Operations:
@@ -81,6 +91,16 @@ class Operations:
         """An operation by its name. Raises NotFound."""
         return await self._store.read(lambda connection: _get(connection, name))
 
+    async def cancel(self, name: str) -> operations_pb2.Operation:
+        """Ends an operation that is not done; returns it. Raises NotFound."""
+
+        def work(tx: Tx) -> operations_pb2.Operation:
+            if not _get(tx.connection, name, lock=True).done:
+                self.fail_in(tx, name, _CANCELLED)
+            return _get(tx.connection, name)
+
+        return await self._store.write(work)
+
     async def list(self, prefix: str = "", limit: int = 100) -> list[operations_pb2.Operation]:
         """The newest operations whose names begin with `prefix`."""
         query = select(OPERATIONS.c.operation).where(OPERATIONS.c.name.startswith(prefix, autoescape=True))
@@ -103,15 +123,19 @@ class Operations:
         tx.execute(OPERATIONS.insert(), values)
         return operation
 
+    def require_running_in(self, tx: Tx, name: str) -> None:
+        """Raises OperationCancelled where it was cancelled; until the work is committed nobody can cancel it."""
+        _running(tx, name)
+
     def progress_in(self, tx: Tx, name: str, metadata: Message) -> None:
-        """`progress` within a work."""
-        operation = _get(tx.connection, name)
+        """`progress` within a work. Raises OperationCancelled."""
+        operation = _running(tx, name)
         operation.metadata.Pack(metadata)
         _put(tx, operation)
 
     def finish_in(self, tx: Tx, name: str, response: Message, metadata: Message | None = None) -> None:
-        """`finish` within a work."""
-        operation = _get(tx.connection, name)
+        """`finish` within a work. Raises OperationCancelled."""
+        operation = _running(tx, name)
         operation.done = True
         operation.response.Pack(response)
         if metadata is not None:
@@ -119,8 +143,8 @@ class Operations:
         _put(tx, operation)
 
     def fail_in(self, tx: Tx, name: str, error: DomainError) -> None:
-        """`fail` within a work."""
-        operation = _get(tx.connection, name)
+        """`fail` within a work. Raises OperationCancelled."""
+        operation = _running(tx, name)
         operation.done = True
         operation.error.CopyFrom(to_status(error))
         _put(tx, operation)
@@ -133,8 +157,16 @@ class Operations:
         return names
 
 
-def _get(connection: Connection, name: str) -> operations_pb2.Operation:
-    row = connection.scalar(select(OPERATIONS.c.operation).where(OPERATIONS.c.name == name))
+def _running(tx: Tx, name: str) -> operations_pb2.Operation:
+    operation = _get(tx.connection, name, lock=True)
+    if operation.done:
+        raise OperationCancelled(name)
+    return operation
+
+
+def _get(connection: Connection, name: str, *, lock: bool = False) -> operations_pb2.Operation:
+    query = select(OPERATIONS.c.operation).where(OPERATIONS.c.name == name)
+    row = connection.scalar(query.with_for_update() if lock else query)
     if row is None:
         raise NotFound(name)
     found: operations_pb2.Operation = operations_pb2.Operation.FromString(row)

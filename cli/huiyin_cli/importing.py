@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from huiyin_cli.client import Gateway, Json, Problem, patiently
-from huiyin_cli.uploading import check_table, response_of, upload
+from huiyin_cli.uploading import cancelled_by_ctrl_c, check_table, response_of, upload
 
 _LOOK_SECONDS = 0.2
 _ATTEMPTS = 100
@@ -64,7 +64,8 @@ def import_file(
         for attempt in range(_ATTEMPTS):
             try:
                 operation = upload(gateway, f"/v1/{source}:importPosts", path, parameters, progress, task)
-                return _follow(gateway, operation, progress, task), str(operation["name"])
+                with cancelled_by_ctrl_c(gateway, operation):
+                    return _follow(gateway, operation, progress, task), str(operation["name"])
             except Problem as problem:
                 if not (problem.reason == "OPERATION_LOST" or problem.away) or attempt == _ATTEMPTS - 1:
                     raise

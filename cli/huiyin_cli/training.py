@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from huiyin_cli.client import Gateway, Json
-from huiyin_cli.uploading import check_table, response_of, upload
+from huiyin_cli.uploading import cancelled_by_ctrl_c, check_table, response_of, upload
 
 _LOOK_SECONDS = 0.3
 _STEPS = {
@@ -36,17 +36,18 @@ def train(
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("sending", total=None, note="")
         operation = upload(gateway, "/v1/topicModels:train", path, parameters, progress, task)
-        while not operation.get("done"):
-            told = operation.get("metadata", {})
-            progress.update(
-                task,
-                description=_STEPS.get(told.get("step", ""), "waiting"),
-                completed=told.get("done", 0),
-                total=told.get("parts"),
-                note="",
-            )
-            time.sleep(_LOOK_SECONDS)
-            operation = gateway.get(f"/v1/{operation['name']}")
+        with cancelled_by_ctrl_c(gateway, operation):
+            while not operation.get("done"):
+                told = operation.get("metadata", {})
+                progress.update(
+                    task,
+                    description=_STEPS.get(told.get("step", ""), "waiting"),
+                    completed=told.get("done", 0),
+                    total=told.get("parts"),
+                    note="",
+                )
+                time.sleep(_LOOK_SECONDS)
+                operation = gateway.get(f"/v1/{operation['name']}")
         model = response_of(operation)
         progress.update(task, description="done", completed=1, total=1, note="")
     return model

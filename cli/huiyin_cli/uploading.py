@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def upload(gateway: Gateway, url: str, path: Path, parameters: Json, progress: P
         raise problem_of(answer)
     operation: Json = answer.json()
     return operation
+
+
+@contextlib.contextmanager
+def cancelled_by_ctrl_c(gateway: Gateway, operation: Json) -> Iterator[None]:
+    """Whoever interrupts the command while an operation is waited for cancels it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if gateway.post(f"/v1/{operation['name']}:cancel", {}).get("response"):
+            raise Problem("It was done already.") from None
+        raise Problem("Cancelled. What had been taken in by then stays.", reason="OPERATION_CANCELLED") from None
 
 
 def response_of(operation: Json) -> Json:

@@ -209,6 +209,7 @@ REASONS: Final[Mapping[str, str]] = {
     "OBJECTION_OPEN": "该单位已对协办提出异议，尚待决定",
     "ONEOF": "几项之中只能给一项",
     "OPERATION_LOST": "进程在完成之前结束了，请重新开始",
+    "OPERATION_CANCELLED": "任务已被取消，此前已写入的内容保留",
     "ORDER_INVALID": "不能按此排序",
     "OUT_OF_RANGE": "超出范围",
     "PAGE_TOKEN_INVALID": "翻页标记不属于这一列表，请用同样条件的前一页所给的标记",

@@ -202,6 +202,8 @@ def _listen(day: Day) -> None:
     file = httpbody_pb2.HttpBody(content_type="text/csv", data=rows.encode())
     columns = ["text=内容", "external_id=编号"]
     begun = day.do("collector.ImportPosts", source="sources/file", file=file, file_name="帖子.csv", columns=columns)
+    again = day.do("collector.ImportPosts", source="sources/file", file=file, file_name="再来.csv", columns=columns)
+    day.do("collector.CancelOperation", name=again.name)
     post = made.outcomes[0].post
     day.world.names |= {"Post": post, "PostSeries": f"{post}/series", "collector.Operation": begun.name}
     day.do("collector.SetPostHold", GATEWAY, posts=[made.outcomes[1].post], held=True)
@@ -395,6 +397,8 @@ def _train(day: Day) -> str:
     columns = {"text_column": "内容", "label_column": "分类"}
     begun = day.do("analyzer.TrainTopicModel", ADMIN, file=file, file_name="样本.csv", inactive=True, **columns)
     day.world.names["analyzer.Operation"] = begun.name
+    behind = day.do("analyzer.TrainTopicModel", ADMIN, file=file, file_name="再来.csv", inactive=True, **columns)
+    day.do("analyzer.CancelOperation", ADMIN, name=behind.name)
     return str(begun.name)
 
 

@@ -24,6 +24,8 @@ WITHOUT_REQUEST_ID = {
     "collector.ResumeSource": "sets what is given",
     "collector.RunSource": "a second visit finds nothing new",
     "collector.ImportPosts": "rows are known again by their ids",
+    "collector.CancelOperation": "what is done stays done",
+    "analyzer.CancelOperation": "what is done stays done",
     "collector.DeliverPosts": "its webhook_id is one",
     "collector.RotateSourceSecret": "a second secret leaves the first in force for a day; neither may be remembered",
     "analyzer.BatchUpdateTopics": "sets what is given",

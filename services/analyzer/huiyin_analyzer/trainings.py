@@ -21,7 +21,7 @@ from huiyin.analyzer.v1 import topic_model_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.errors import DomainError, FailedPrecondition, InvalidArgument, ResourceExhausted, internal
 from huiyin_chassis.files import Format
-from huiyin_chassis.operations import Operations
+from huiyin_chassis.operations import OperationCancelled, Operations
 from huiyin_chassis.store import Tx
 
 from huiyin_analyzer import resources, store
@@ -87,14 +87,18 @@ class Trainings:
             with item.file:
                 try:
                     number = await self._train(item, name, metadata)
+                except OperationCancelled:
+                    log.info("training.cancelled", operation=name)
                 except Exception as error:
                     told = _told(error, name)
-                    await self.operations.write(lambda tx: self.operations.fail_in(tx, name, told))  # noqa: B023
+                    with contextlib.suppress(OperationCancelled):
+                        await self.operations.write(lambda tx: self.operations.fail_in(tx, name, told))  # noqa: B023
                     log.info("training.failed", operation=name, reason=told.reason)
                 else:
                     log.info("training.ended", operation=name, model=number)
 
     async def _train(self, item: Training, name: str, metadata: topic_model_pb2.TrainTopicModelMetadata) -> int:
+        await self.operations.write(lambda tx: self.operations.require_running_in(tx, name))
         job = await self._store.read(
             lambda connection: Job(
                 format=item.format.value,

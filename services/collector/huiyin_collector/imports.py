@@ -6,6 +6,7 @@ The raw bytes live in an unlinked temporary file only, and the authors in it go 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import traceback
 from collections import Counter
@@ -22,7 +23,7 @@ from huiyin.collector.v1 import post_pb2, source_pb2
 from huiyin_chassis import clock, ids
 from huiyin_chassis.errors import DomainError, InvalidArgument, ResourceExhausted, internal
 from huiyin_chassis.files import BadRow, Format, UnreadableFile, open_table
-from huiyin_chassis.operations import Operations
+from huiyin_chassis.operations import OperationCancelled, Operations
 from huiyin_chassis.store import Tx
 
 from huiyin_collector.intake import Intake
@@ -91,14 +92,8 @@ class Importer:
     async def _work_off(self) -> None:
         while True:
             item, name, metadata = await self._waiting.get()
-            with item.file:
-                try:
-                    response = await self._read(item, name, metadata)
-                except Exception as error:
-                    told = _told(error, name)
-                    await self._operations.write(lambda tx: self._operations.fail_in(tx, name, told))  # noqa: B023 - awaited here
-                else:
-                    await self._operations.write(lambda tx: self._operations.finish_in(tx, name, response, metadata))  # noqa: B023
+            with item.file, contextlib.suppress(OperationCancelled):
+                await self._end(item, name, metadata)
             figures = metadata.figures
             log.info(
                 "import.ended",
@@ -110,12 +105,25 @@ class Importer:
                 refused=figures.refused,
             )
 
+    async def _end(self, item: Import, name: str, metadata: post_pb2.ImportPostsMetadata) -> None:
+        """Takes an import to its end. Raises OperationCancelled."""
+        try:
+            response = await self._read(item, name, metadata)
+        except OperationCancelled:
+            raise
+        except Exception as error:
+            told = _told(error, name)
+            await self._operations.write(lambda tx: self._operations.fail_in(tx, name, told))
+        else:
+            await self._operations.write(lambda tx: self._operations.finish_in(tx, name, response, metadata))
+
     async def _read(
         self, item: Import, name: str, metadata: post_pb2.ImportPostsMetadata
     ) -> post_pb2.ImportPostsResponse:
         """Reads and writes the whole file; `metadata` follows what is committed."""
         loop = asyncio.get_running_loop()
         response = post_pb2.ImportPostsResponse()
+        await self._operations.write(lambda tx: self._operations.require_running_in(tx, name))
         # One thread for the whole of it: a workbook is not for several.
         thread = ThreadPoolExecutor(1, thread_name_prefix="import")
         try:
@@ -150,6 +158,7 @@ class Importer:
         tx: Tx,
     ) -> post_pb2.ImportPostsMetadata:
         """Writes a batch, why rows were refused, and the operation's progress; returns the progress after it."""
+        self._operations.require_running_in(tx, name)
         refusals.keep(tx, name, before.figures.refused, refused)
         outcomes = self._store.receive(tx, source, source_pb2.Source.KIND_FILE, posts)
         kinds = Counter(outcome.kind for outcome in outcomes)

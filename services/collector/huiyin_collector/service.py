@@ -356,6 +356,11 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         body.extensions.add().Pack(download_pb2.Download(file_name="refused.csv"))
         return body
 
+    async def CancelOperation(
+        self, request: collector_service_pb2.CancelOperationRequest, context: _Context
+    ) -> operations_pb2.Operation:
+        return await self._operations.cancel(request.name)
+
     async def SetPostHold(
         self, request: post_pb2.SetPostHoldRequest, context: _Context
     ) -> post_pb2.SetPostHoldResponse:

@@ -228,6 +228,20 @@ def test_a_training_that_breaks_down_says_so_and_the_next_one_runs(sqlite_url: s
     run(sqlite_url, body)
 
 
+def test_a_training_that_is_cancelled_makes_no_model_and_the_next_one_runs(sqlite_url: str) -> None:
+    async def body(running: Running) -> None:
+        operation = await running.begin(table(rows()))
+        await training_process()
+        request = topic_model_pb2.CancelOperationRequest(name=operation.name)
+        cancelled = await running.service.CancelOperation(request, None)
+        assert cancelled.done and from_status(cancelled.error).reason == "OPERATION_CANCELLED"
+        assert (await running.fault(table(rows(2)))).reason == "TOO_FEW_EXAMPLES"
+        assert await running.done(operation.name) == cancelled
+        assert not (await running.service.ListTopicModels(topic_model_pb2.ListTopicModelsRequest(), None)).topic_models
+
+    run(sqlite_url, body)
+
+
 def test_a_training_ends_with_the_service_and_is_found_lost_at_the_next_start(sqlite_url: str) -> None:
     async def body(running: Running) -> None:
         operation = await running.begin(table(rows()))

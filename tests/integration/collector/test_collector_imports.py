@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
-from huiyin.collector.v1 import post_pb2
+from huiyin.collector.v1 import collector_service_pb2, post_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.errors import from_rpc_error, from_status
 from huiyin_collector.store import refusals
@@ -282,6 +282,29 @@ def test_replicas_that_import_the_same_file_at_once_create_each_post_once(start:
             assert len(created) == len(set(created)) == 3000
 
     asyncio.run(main())
+
+
+def test_an_import_that_is_cancelled_is_done_at_once_and_takes_in_nothing_more(run: Run) -> None:
+    rows: list[tuple[object, ...]] = [
+        (number, "A1", "路灯", "2019/2/28", f"第{number}盏", 0, 0) for number in range(9000)
+    ]
+
+    async def test(collector: Collector) -> None:
+        await collector.create("board")
+        names = [(await collector.upload("board", "a.csv", values(rows))).name for _ in range(4)]
+        while not await collector.posts():
+            pass
+        for name in reversed(names):  # the last ones wait still
+            request = collector_service_pb2.CancelOperationRequest(name=name)
+            cancelled = await collector.stub.CancelOperation(request, **collector.by())
+            assert cancelled.done and from_status(cancelled.error).reason == "OPERATION_CANCELLED"
+            assert await collector.stub.CancelOperation(request, **collector.by()) == cancelled
+        before = len(await collector.posts())
+        outcome = await collector.import_("board", "b.csv", values(rows[:1]))
+        assert outcome.figures.unchanged + outcome.figures.created == 1
+        assert len(await collector.posts()) in (before, before + 1) and before < 9000
+
+    run(test)
 
 
 def test_an_import_that_was_interrupted_is_found_lost_and_simply_repeated(start: Start) -> None:

@@ -58,6 +58,12 @@ class TopicModelMethods:
         """How a training stands."""
         return await self._trainings.operations.get(request.name)
 
+    async def CancelOperation(
+        self, request: topic_model_pb2.CancelOperationRequest, context: Any
+    ) -> operations_pb2.Operation:
+        """Ends a training."""
+        return await self._trainings.operations.cancel(request.name)
+
     async def GetTopicModel(
         self, request: topic_model_pb2.GetTopicModelRequest, context: Any
     ) -> topic_model_pb2.TopicModel:
