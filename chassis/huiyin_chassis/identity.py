@@ -234,7 +234,7 @@ class Signer:
         self.name = name
         self._key = _load_private(key_file)
         self._own = ""
-        self._own_until = datetime.min.replace(tzinfo=UTC)
+        self._own_since = datetime.min.replace(tzinfo=UTC)
 
     def sign(self, principal: Principal) -> str:
         """A token for a principal, good for LIFETIME from now."""
@@ -256,11 +256,11 @@ class Signer:
         return jwt.encode(claims, self._key, algorithm="EdDSA", headers={"kid": self.name})
 
     def own_token(self) -> str:
-        """This process's token for itself, renewed before it expires."""
+        """This process's token for itself, renewed before it expires, and where the clock was set back."""
         now = clock.now()
-        if now >= self._own_until:
+        if not self._own_since <= now < self._own_since + LIFETIME - _RENEW_BEFORE:
             self._own = self.sign(Principal(f"services/{self.name}"))
-            self._own_until = now + LIFETIME - _RENEW_BEFORE
+            self._own_since = now
         return self._own
 
 

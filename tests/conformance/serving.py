@@ -17,12 +17,12 @@ import huiyin_gateway.__main__
 from huiyin_chassis import paging
 from huiyin_chassis.identity import ROLES
 from huiyin_chassis.logs import configure_logging
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.store import Tx
 from huiyin_gateway.store import MIGRATIONS, GatewayStore, create_account, create_key
 from huiyin_local.layout import Layout
 
 from tests.contract.walking import access, methods
+from tests.databases import migrate
 
 SERVED = ("collector", "analyzer", "casework", "notifier")
 """The services, whose methods are called over gRPC."""

@@ -20,8 +20,9 @@ from huiyin_chassis.clock import micros_to_timestamp
 from huiyin_chassis.consumer import FeedPosition
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, set_current_principal
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
+
+from tests.databases import migrate
 
 GRADING = (Path(huiyin_analyzer.__file__).parent / "data" / "grading.yaml").read_text("utf-8")
 EPOCH = str(uuid.UUID(int=7))

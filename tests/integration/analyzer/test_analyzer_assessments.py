@@ -26,9 +26,10 @@ from huiyin_chassis.errors import Aborted, DomainError, InvalidArgument, NotFoun
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import ROLES, Principal, set_current_principal
 from huiyin_chassis.masking import PHONE
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from sqlalchemy import delete
+
+from tests.databases import migrate
 
 GRADING = (Path(huiyin_analyzer.__file__).parent / "data" / "grading.yaml").read_text("utf-8")
 EPOCH = str(uuid.UUID(int=7))

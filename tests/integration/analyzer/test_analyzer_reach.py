@@ -16,9 +16,10 @@ from huiyin_chassis import clock
 from huiyin_chassis.errors import InvalidArgument, NotFound
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, set_current_principal
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from sqlalchemy import insert
+
+from tests.databases import migrate
 
 MONDAY = datetime.fromisoformat("2026-03-02T00:00:00+08:00")
 HOUR = timedelta(hours=1)

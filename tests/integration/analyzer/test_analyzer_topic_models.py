@@ -26,9 +26,10 @@ from huiyin_analyzer.trainings import Trainings
 from huiyin_chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound, from_status
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, set_current_principal
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.policies import Policies
+
+from tests.databases import migrate
 
 ADMIN = Principal("accounts/admin", roles=("admin",), everywhere=True)
 WORDS = {

@@ -24,11 +24,12 @@ from huiyin_chassis.config import ProcessSettings
 from huiyin_chassis.errors import DomainError, NotFound, from_rpc_error
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, current_principal, ensure_keys
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.server import Server, Service, supervise
 from huiyin_chassis.store import Store
 from huiyin_chassis.tables import CURSORS, OUTBOX
 from sqlalchemy import func, select
+
+from tests.databases import migrate
 
 ORDINARY, LARGE, SERIOUS = 1, 2, 3
 """Grades."""

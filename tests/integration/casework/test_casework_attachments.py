@@ -18,13 +18,13 @@ from huiyin_casework.rules import Rules
 from huiyin_casework.store import ATTACHMENTS, BLOBS, MIGRATIONS, CaseworkStore
 from huiyin_chassis.bulk import insert_many
 from huiyin_chassis.identity import Principal
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from huiyin_chassis.tables import CHANGES, REQUESTS
 from sqlalchemy import func, select, update
 
 from tests import files
+from tests.databases import migrate
 from tests.integration.casework.conftest import Office, Run, joined, opened
 
 Case, Inquiry, File = case_pb2.Case, inquiry_pb2.Inquiry, attachment_pb2.AttachmentFile

@@ -40,7 +40,6 @@ from huiyin_casework.store import (
 )
 from huiyin_casework.worker.following import Following
 from huiyin_chassis.consumer import FeedPosition
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from huiyin_chassis.tables import CHANGES, OUTBOX
@@ -48,6 +47,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, Table, delete, select
 
+from tests.databases import migrate
 from tests.integration.casework.conftest import PEOPLE, Told, joined, merged, moved, opened, updated
 
 EPOCH = str(UUID(int=7))

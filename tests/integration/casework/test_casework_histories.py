@@ -42,7 +42,6 @@ from huiyin_casework.worker.following import Following
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.ids import derived_id
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from hypothesis import HealthCheck, settings
@@ -50,6 +49,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, select, update
 
+from tests.databases import migrate
 from tests.integration.casework.conftest import Told, joined, opened, updated
 
 PEOPLE = st.sampled_from([Principal(f"accounts/{name}", everywhere=True) for name in ("li", "wang", "zhao")])

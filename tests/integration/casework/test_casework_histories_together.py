@@ -48,7 +48,6 @@ from huiyin_chassis import clock
 from huiyin_chassis.errors import DomainError
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.ids import derived_id
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Tx
 from hypothesis import HealthCheck, settings
@@ -56,6 +55,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 from sqlalchemy import Connection, RowMapping, Select, delete, select, update
 
+from tests.databases import migrate
 from tests.integration.casework.conftest import Told, joined, merged, moved, opened, updated
 from tests.integration.casework.test_casework_histories import ASKING, ONWARD, PASS, PEOPLE, RETURN, STEPS, WRITING
 

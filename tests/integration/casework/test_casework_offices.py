@@ -12,8 +12,9 @@ from huiyin.type.v1 import policy_pb2 as policies_pb2
 from huiyin_casework.store import METADATA, MIGRATIONS
 from huiyin_chassis import client, clock
 from huiyin_chassis.feed import unpack
-from huiyin_chassis.migrate import differences, migrate
+from huiyin_chassis.migrate import differences
 
+from tests.databases import migrate
 from tests.integration.casework.conftest import LARGE, SERIOUS, Office, Run, joined, opened, updated
 
 Unit, Member = unit_pb2.Unit, unit_pb2.UnitMember

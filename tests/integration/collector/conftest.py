@@ -17,7 +17,6 @@ from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import client
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, ensure_keys
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.operations import Operations
 from huiyin_chassis.server import supervise
 from huiyin_collector.__main__ import wire
@@ -25,6 +24,8 @@ from huiyin_collector.config import CollectorSettings
 from huiyin_collector.store import MIGRATIONS, CollectorStore
 from huiyin_collector.voices import VoiceKeys
 from huiyin_collector.worker.keeping import Keeper
+
+from tests.databases import migrate
 
 DESK = Principal("accounts/desk", roles=("desk",), everywhere=True)
 OFFICER = Principal("accounts/officer", roles=("officer",), units=("water",))

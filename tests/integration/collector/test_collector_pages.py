@@ -16,7 +16,6 @@ from google.protobuf import field_mask_pb2
 from huiyin.collector.v1 import post_pb2, source_pb2, source_rules_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.errors import from_rpc_error
-from huiyin_chassis.migrate import migrate
 from huiyin_collector.fetching import Agent, Fetcher, Limits
 from huiyin_collector.intake import Intake
 from huiyin_collector.looking import Looker
@@ -27,6 +26,7 @@ from huiyin_collector.store.visits import Visit
 from huiyin_collector.voices import VoiceKeys
 from sqlalchemy import update
 
+from tests.databases import migrate
 from tests.integration.collector.conftest import Collector, Run, Source
 from tests.integration.collector.site import Page, Request, Site, response, serve
 

@@ -15,7 +15,6 @@ import huiyin_collector.__main__ as collector
 import pytest
 from huiyin_casework.config import CaseworkSettings
 from huiyin_chassis.identity import ensure_keys
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.server import Server, supervise
 from huiyin_collector.config import CollectorSettings
 from huiyin_gateway.__main__ import assembled
@@ -24,6 +23,8 @@ from huiyin_gateway.config import GatewaySettings
 from huiyin_gateway.connection import Limits
 from huiyin_gateway.server import GatewayServer
 from huiyin_gateway.store import MIGRATIONS, GatewayStore
+
+from tests.databases import migrate
 
 
 @dataclass

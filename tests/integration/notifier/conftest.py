@@ -24,10 +24,11 @@ from huiyin_chassis import client
 from huiyin_chassis.config import ProcessSettings
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.identity import Principal, Signer, current_principal, ensure_keys
-from huiyin_chassis.migrate import migrate
 from huiyin_chassis.server import Server, Service
 from huiyin_chassis.store import Store, Tx
 from huiyin_notifier.store import MIGRATIONS
+
+from tests.databases import migrate
 
 ADMIN = Principal("accounts/admin", roles=("admin",), everywhere=True)
 GATEWAY = Principal("services/gateway")

@@ -14,7 +14,7 @@ from huiyin.collector.v1 import source_pb2
 from huiyin.type.v1 import feed_pb2
 from huiyin_chassis import clock
 from huiyin_chassis.feed import Feed
-from huiyin_chassis.migrate import differences, migrate
+from huiyin_chassis.migrate import differences
 from huiyin_notifier.model.happenings import Happening
 from huiyin_notifier.model.routes import parse
 from huiyin_notifier.store import (
@@ -28,6 +28,8 @@ from huiyin_notifier.store import (
 from huiyin_notifier.worker.following import happening_of
 from huiyin_notifier.worker.forgetting import Forgetting
 from sqlalchemy import select
+
+from tests.databases import migrate
 
 ROUTES = parse(
     """
