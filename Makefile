@@ -31,7 +31,7 @@ run: setup ## PORT=8080 SAMPLES=1 DATABASE=sqlite|postgres VAR=var
 	@PORT='$(PORT)' SAMPLES='$(SAMPLES)' DATABASE='$(DATABASE)' VAR='$(VAR)' $(BIN)/python -m huiyin_local
 
 test: setup check ## style, types, seams and every test but the slow suites
-	@$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadgroup --no-loadscope-reorder
+	@$(BIN)/pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder
 
 check: setup
 	@$(BIN)/ruff check .

@@ -22,14 +22,6 @@ settings.load_profile("huiyin")
 grpc.aio.init_grpc_aio()
 
 _numbers = itertools.count(1)
-_CONFORMANCE = Path(__file__).parent / "conformance"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Of several workers, one runs a whole file; and one all of conformance, whose world takes long to begin."""
-    for item in items:
-        group = _CONFORMANCE if item.path.is_relative_to(_CONFORMANCE) else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(autouse=True)
