@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from collections.abc import Awaitable, Callable, Iterable
+from functools import cache
 from typing import Any, Final
 
 import httpcore
@@ -15,6 +17,12 @@ LookUp = Callable[[str, int], Awaitable[list[str]]]
 
 _TRIED: Final = 3
 """Addresses of one name that are tried."""
+
+
+@cache
+def default_tls() -> ssl.SSLContext:
+    """What the system trusts. Read once a process, which takes a tenth of a second."""
+    return ssl.create_default_context()
 
 
 class AddressRefused(Exception):

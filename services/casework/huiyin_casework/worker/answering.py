@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,7 @@ from huiyin.casework.v1 import partner_pb2, task_pb2
 from huiyin.casework.v1.inquiry_pb2 import Inquiry
 from huiyin_chassis import clock, webhooks
 from huiyin_chassis.addresses import is_public
-from huiyin_chassis.connecting import AddressRefused, GuardedNetwork, HostUnknown
+from huiyin_chassis.connecting import AddressRefused, GuardedNetwork, HostUnknown, default_tls
 from huiyin_chassis.errors import DomainError, FailedPrecondition, Unavailable
 from huiyin_chassis.outbox import OutboxRow
 from huiyin_chassis.store import Tx
@@ -47,7 +46,7 @@ class Poster:
         self._rules = rules
         self._timeout = timeout
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=default_tls(),
             max_connections=_CONNECTIONS,
             max_keepalive_connections=0,
             network_backend=GuardedNetwork((lambda address: True) if rules.private else is_public),
