@@ -19,12 +19,12 @@ from huiyin_chassis.validation import validate
 
 from huiyin_collector.intake import Intake
 from huiyin_collector.model.posts import Draft, MaskedPost, clean, content_fault, identifier, time_fault, uri_fault
+from huiyin_collector.names import id_of
 from huiyin_collector.store import CollectorStore, secrets
 from huiyin_collector.store.receiving import Outcome
 
 _MOST_BYTES: Final = 4 * 2**20
 _INBOX: Final = source_pb2.Source.KIND_INBOX
-_PREFIX: Final = "sources/"
 
 
 class InboxMethods:
@@ -44,7 +44,7 @@ class InboxMethods:
                 outcomes=[post_pb2.PostOutcome(post=f"posts/{item.post_id}", kind=item.kind) for item in outcomes]
             )
 
-        source_id = inbox_id(request.source, "source")
+        source_id = id_of(request.source, "sources", "source")
         posts = await self._taken_in(source_id, request.posts)
 
         def work(tx: Tx) -> post_pb2.BatchCreatePostsResponse:
@@ -65,7 +65,7 @@ class InboxMethods:
     ) -> inbox_pb2.DeliverPostsResponse:
         """Writes posts of another body's system, once its signature holds."""
         now = clock.now()
-        source_id = inbox_id(request.source, "source")
+        source_id = id_of(request.source, "sources", "source")
         row = await self._store.read(lambda connection: secrets.find(connection, source_id))
         accepted = webhooks.secrets_of(row, self._seal, clock.micros(now), request.source) if row else []
         body = webhooks.signed_body(request, accepted, now, most_bytes=_MOST_BYTES)
@@ -97,7 +97,7 @@ class InboxMethods:
         self, request: inbox_pb2.RotateSourceSecretRequest, context: Any
     ) -> inbox_pb2.RotateSourceSecretResponse:
         """Gives the system that delivers into an inbox a new secret."""
-        source_id, secret = inbox_id(request.name, "name"), webhooks.fresh_secret()
+        source_id, secret = id_of(request.name, "sources", "name"), webhooks.fresh_secret()
 
         def rotate(tx: Tx) -> int:
             secrets.check_takes_deliveries(self._store.source_of_kind(tx.connection, source_id, _INBOX, lock=True))
@@ -115,14 +115,6 @@ class InboxMethods:
         collected = clock.now()
         drafts = _drafts(posts, collected)
         return await asyncio.to_thread(self._intake.mask, source_id, drafts, collected)
-
-
-def inbox_id(name: str, field: str) -> str:
-    """The id of a source. Raises InvalidArgument."""
-    bare = name.removeprefix(_PREFIX)
-    if not name.startswith(_PREFIX) or not bare or "/" in bare:
-        raise InvalidArgument(field, "must be a name such as sources/ID", "NAME_INVALID")
-    return bare
 
 
 def _drafts(posts: Sequence[post_pb2.Post], collected: datetime) -> list[Draft]:

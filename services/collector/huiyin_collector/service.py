@@ -39,6 +39,7 @@ from huiyin_collector.model.opml import Outline, read_opml, source_id_of, write_
 from huiyin_collector.model.posts import MAX_EXTERNAL_ID, Draft
 from huiyin_collector.model.rules import RuleError
 from huiyin_collector.model.times import load_zone
+from huiyin_collector.names import id_of, parent_of
 from huiyin_collector.pacing import Hosts, VisitTurns
 from huiyin_collector.store import SOURCES_SHOWN, VISITED, CollectorStore, refusals, visits
 from huiyin_collector.store.messages import API, FEED, PAGE_LIST, post_of, rules_of, source_of
@@ -134,7 +135,7 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         return created
 
     async def GetSource(self, request: source_pb2.GetSourceRequest, context: _Context) -> source_pb2.Source:
-        source_id = _id_of(request.name, "sources", "name")
+        source_id = id_of(request.name, "sources", "name")
         return await self._store.read(lambda connection: self._store.source(connection, source_id))
 
     async def ListSources(
@@ -150,7 +151,7 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         )
 
     async def UpdateSource(self, request: source_pb2.UpdateSourceRequest, context: _Context) -> source_pb2.Source:
-        source_id = _id_of(request.source.name, "sources", "source.name")
+        source_id = id_of(request.source.name, "sources", "source.name")
         wanted = masked_fields(request.update_mask, _UPDATABLE)
         values = {name: getattr(request.source, name) for name in wanted if name not in _OF_READING}
         if values.get("display_name") == "":
@@ -180,17 +181,17 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         return updated
 
     async def PauseSource(self, request: source_pb2.PauseSourceRequest, context: _Context) -> source_pb2.Source:
-        source_id = _id_of(request.name, "sources", "name")
+        source_id = id_of(request.name, "sources", "name")
         return await self._store.write(lambda tx: visits.set_state(tx, self._store, source_id, visits.PAUSED))
 
     async def ResumeSource(self, request: source_pb2.ResumeSourceRequest, context: _Context) -> source_pb2.Source:
-        source_id = _id_of(request.name, "sources", "name")
+        source_id = id_of(request.name, "sources", "name")
         resumed = await self._store.write(lambda tx: visits.set_state(tx, self._store, source_id, visits.ACTIVE))
         self._visiting.wake()
         return resumed
 
     async def RunSource(self, request: source_pb2.RunSourceRequest, context: _Context) -> source_pb2.SourceHealth:
-        source_id = _id_of(request.name, "sources", "name")
+        source_id = id_of(request.name, "sources", "name")
         health = await self._store.write(lambda tx: visits.run_now(tx, self._store, source_id))
         self._visiting.wake()
         return health
@@ -225,7 +226,7 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
     async def GetSourceHealth(
         self, request: source_pb2.GetSourceHealthRequest, context: _Context
     ) -> source_pb2.SourceHealth:
-        source_id = _id_of(_parent_of(request.name, "sources", "health"), "sources", "name")
+        source_id = id_of(parent_of(request.name, "sources", "health"), "sources", "name")
         return await self._store.read(lambda connection: visits.health(connection, source_id))
 
     async def ListSourceHealth(
@@ -293,12 +294,12 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
 
     async def GetPost(self, request: post_pb2.GetPostRequest, context: _Context) -> post_pb2.Post:
         _require_everywhere()
-        post_id = _id_of(request.name, "posts", "name")
+        post_id = id_of(request.name, "posts", "name")
         return await self._store.read(lambda connection: self._store.post(connection, post_id))
 
     async def GetPostSeries(self, request: post_pb2.GetPostSeriesRequest, context: _Context) -> post_pb2.PostSeries:
         _require_everywhere()
-        post_id = _id_of(_parent_of(request.name, "posts", "series"), "posts", "name")
+        post_id = id_of(parent_of(request.name, "posts", "series"), "posts", "name")
         return await self._store.read(lambda connection: self._store.series(connection, post_id))
 
     async def ListPosts(self, request: post_pb2.ListPostsRequest, context: _Context) -> post_pb2.ListPostsResponse:
@@ -331,7 +332,7 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         first = await anext(pieces, None)
         if first is None:
             raise InvalidArgument("", "the call ended without a message; send the source and the file")
-        source_id = _id_of(first.source, "sources", "source")
+        source_id = id_of(first.source, "sources", "source")
         kind = source_pb2.Source.KIND_FILE
         await self._store.read(lambda connection: self._store.source_of_kind(connection, source_id, kind))
         item = _import(source_id, first)
@@ -364,7 +365,7 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
     async def SetPostHold(
         self, request: post_pb2.SetPostHoldRequest, context: _Context
     ) -> post_pb2.SetPostHoldResponse:
-        post_ids = [_id_of(name, "posts", f"posts[{index}]") for index, name in enumerate(request.posts)]
+        post_ids = [id_of(name, "posts", f"posts[{index}]") for index, name in enumerate(request.posts)]
 
         def work(tx: Tx) -> post_pb2.SetPostHoldResponse:
             self._store.set_hold(tx, post_ids, held=request.held)
@@ -388,22 +389,6 @@ class CollectorServicer(InboxMethods, collector_service_pb2_grpc.CollectorServic
         )
         async for batch in batches:
             yield batch
-
-
-def _id_of(name: str, collection: str, field: str) -> str:
-    """The id in a resource name. Raises InvalidArgument."""
-    prefix, _, bare = name.partition("/")
-    if prefix != collection or not bare or "/" in bare:
-        raise InvalidArgument(field, f"must be a name such as {collection}/ID", "NAME_INVALID")
-    return bare
-
-
-def _parent_of(name: str, collection: str, part: str) -> str:
-    """The resource whose one part of that kind a name means. Raises InvalidArgument."""
-    parent, _, rest = name.rpartition("/")
-    if rest != part:
-        raise InvalidArgument("name", f"must be a name such as {collection}/ID/{part}", "NAME_INVALID")
-    return parent
 
 
 def _check_reading(source: source_pb2.Source) -> None:
