@@ -95,9 +95,10 @@ class Operations:
         """Ends an operation that is not done; returns it. Raises NotFound."""
 
         def work(tx: Tx) -> operations_pb2.Operation:
-            if not _get(tx.connection, name, lock=True).done:
-                self.fail_in(tx, name, _CANCELLED)
-            return _get(tx.connection, name)
+            operation = _get(tx.connection, name, lock=True)
+            if not operation.done:
+                _end(tx, operation, _CANCELLED)
+            return operation
 
         return await self._store.write(work)
 
@@ -144,10 +145,7 @@ class Operations:
 
     def fail_in(self, tx: Tx, name: str, error: DomainError) -> None:
         """`fail` within a work. Raises OperationCancelled."""
-        operation = _running(tx, name)
-        operation.done = True
-        operation.error.CopyFrom(to_status(error))
-        _put(tx, operation)
+        _end(tx, _running(tx, name), error)
 
     def forget_in(self, tx: Tx, ended_before: int, limit: int) -> Sequence[str]:
         """Forgets operations that ended before then (in microseconds), at most `limit`; returns their names."""
@@ -171,6 +169,12 @@ def _get(connection: Connection, name: str, *, lock: bool = False) -> operations
         raise NotFound(name)
     found: operations_pb2.Operation = operations_pb2.Operation.FromString(row)
     return found
+
+
+def _end(tx: Tx, operation: operations_pb2.Operation, error: DomainError) -> None:
+    operation.done = True
+    operation.error.CopyFrom(to_status(error))
+    _put(tx, operation)
 
 
 def _put(tx: Tx, operation: operations_pb2.Operation) -> None:
