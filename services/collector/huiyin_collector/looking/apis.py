@@ -9,10 +9,9 @@ from huiyin_chassis import clock
 
 from huiyin_collector.fetching import Answer, Fetcher, same_origin
 from huiyin_collector.intake import Intake
-from huiyin_collector.looking.look import Look, Place, Turns
+from huiyin_collector.looking.look import Look, Place, Turns, follow_pages
 from huiyin_collector.looking.rules import ApiRules, api_rules
 from huiyin_collector.looking.secrets import Secrets
-from huiyin_collector.model.faults import Fault
 from huiyin_collector.model.links import item_key
 from huiyin_collector.store import CollectorStore, articles
 from huiyin_collector.store.visits import Visit
@@ -33,36 +32,24 @@ class ApiReader:
         rules = api_rules(message)
         sent = self._secrets.read(message.headers, visit.uri)
         look = Look(visit.uri, format="API")
-        place = begun = Place.read(visit.resume, visit.uri)
-        seen: set[str] = set()
-        while place.url and place.number <= rules.mapping.most_pages and place.url not in seen:
-            if not await turns.take(place.url):
-                look.resume = str(place)
-                break
-            seen.add(place.url)
-            etag, modified = (visit.etag, visit.last_modified) if place.number == 1 else ("", "")
-            try:
-                answer = await self._fetcher.fetch(
-                    place.url, etag=etag, last_modified=modified, headers=sent.headers, home=visit.uri
-                )
-                if place.number == 1:
-                    look.url = answer.url
-                    # Elsewhere it would not get its headers.
-                    look.moved_to = answer.moved_to if same_origin(answer.url, visit.uri) else ""
-                if answer.not_modified:
-                    break
-                sent.check(answer.content)
-                next_url, keys = await asyncio.to_thread(self._read, visit.source, answer, rules, place.number, look)
-            except Fault as fault:
-                if place == begun:
-                    raise
-                look.fault, look.resume = fault, str(place)
-                break
+
+        async def read(place: Place, etag: str, modified: str) -> str:
+            answer = await self._fetcher.fetch(
+                place.url, etag=etag, last_modified=modified, headers=sent.headers, home=visit.uri
+            )
+            if place.number == 1:
+                look.url = answer.url
+                # Elsewhere it would not get its headers.
+                look.moved_to = answer.moved_to if same_origin(answer.url, visit.uri) else ""
+            if answer.not_modified:
+                return ""
+            sent.check(answer.content)
+            next_url, keys = await asyncio.to_thread(self._read, visit.source, answer, rules, place.number, look)
             if place.number == 1:
                 look.first = answer
-            if not keys - await self._known(keys):
-                break
-            place = Place(place.number + 1, next_url)
+            return next_url if keys - await self._known(keys) else ""
+
+        await follow_pages(look, visit, turns, rules.mapping.most_pages, read)
         return look
 
     async def _known(self, keys: set[bytes]) -> set[bytes]:

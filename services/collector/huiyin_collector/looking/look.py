@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple, Protocol
@@ -15,6 +15,7 @@ from huiyin_collector.model.pages import Link
 from huiyin_collector.model.posts import Draft
 from huiyin_collector.store.articles import Reading
 from huiyin_collector.store.receiving import KnownItem
+from huiyin_collector.store.visits import Visit
 
 
 class Turns(Protocol):
@@ -74,3 +75,29 @@ class Place(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.number} {self.url}"
+
+
+async def follow_pages(
+    look: Look, visit: Visit, turns: Turns, most: int, read: Callable[[Place, str, str], Awaitable[str]]
+) -> None:
+    """Reads pages one after the other, from the first or from where the last visit left off.
+
+    `read` adds to the look what a page holds, given the etag and the time by which it is known, and returns the address
+    of the next one, empty where there is none or nothing new. Raises Fault where the page that it begins with has one.
+    """
+    place = begun = Place.read(visit.resume, visit.uri)
+    seen: set[str] = set()
+    while place.url and place.number <= most and place.url not in seen:
+        if not await turns.take(place.url):
+            look.resume = str(place)
+            return
+        seen.add(place.url)
+        etag, modified = (visit.etag, visit.last_modified) if place.number == 1 else ("", "")
+        try:
+            next_url = await read(place, etag, modified)
+        except Fault as fault:
+            if place == begun:
+                raise
+            look.fault, look.resume = fault, str(place)
+            return
+        place = Place(place.number + 1, next_url)

@@ -12,7 +12,7 @@ from huiyin_chassis import clock
 
 from huiyin_collector.fetching import Answer, Fetcher
 from huiyin_collector.intake import Intake
-from huiyin_collector.looking.look import Look, Place, Turns
+from huiyin_collector.looking.look import Look, Place, Turns, follow_pages
 from huiyin_collector.looking.rules import PageRules, page_rules
 from huiyin_collector.model.articles import read_article
 from huiyin_collector.model.faults import Fault
@@ -52,32 +52,19 @@ class PageReader:
         return look
 
     async def _list(self, visit: Visit, rules: PageRules, turns: Turns, look: Look) -> None:
-        place = begun = Place.read(visit.resume, visit.uri)
-        seen: set[str] = set()
-        while place.url and place.number <= rules.list.most_pages and place.url not in seen:
-            if not await turns.take(place.url):
-                look.resume = str(place)
-                return
-            seen.add(place.url)
-            etag, modified = (visit.etag, visit.last_modified) if place.number == 1 else ("", "")
-            try:
-                answer = await self._fetcher.fetch(place.url, etag=etag, last_modified=modified, most=PAGE_OCTETS)
-                if place.number == 1:
-                    look.url, look.moved_to = answer.url, answer.moved_to
-                if answer.not_modified:
-                    return
-                page = await asyncio.to_thread(_read_list, answer, rules, place.number)
-            except Fault as fault:
-                if place == begun:
-                    raise
-                look.fault, look.resume = fault, str(place)
-                return
+        async def read(place: Place, etag: str, modified: str) -> str:
+            answer = await self._fetcher.fetch(place.url, etag=etag, last_modified=modified, most=PAGE_OCTETS)
+            if place.number == 1:
+                look.url, look.moved_to = answer.url, answer.moved_to
+            if answer.not_modified:
+                return ""
+            page = await asyncio.to_thread(_read_list, answer, rules, place.number)
             if place.number == 1:
                 look.first, look.title = answer, page.title
             look.links += page.links
-            if not await self._new(visit.source, page.links):
-                return
-            place = Place(place.number + 1, page.next_url)
+            return page.next_url if await self._new(visit.source, page.links) else ""
+
+        await follow_pages(look, visit, turns, rules.list.most_pages, read)
 
     async def _new(self, source: str, links: list[Link]) -> list[Link]:
         """Those of a list that its source does not know, each once."""
