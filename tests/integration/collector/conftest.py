@@ -26,6 +26,7 @@ from huiyin_collector.voices import VoiceKeys
 from huiyin_collector.worker.keeping import Keeper
 
 from tests.databases import migrate
+from tests.integration.collector.site import Site, serve
 
 DESK = Principal("accounts/desk", roles=("desk",), everywhere=True)
 OFFICER = Principal("accounts/officer", roles=("officer",), units=("water",))
@@ -213,3 +214,20 @@ def run(start: Start) -> Run:
         asyncio.run(main())
 
     return with_collector
+
+
+Test = Callable[[Collector, Site], Coroutine[Any, Any, None]]
+
+
+@pytest.fixture
+def go(run: Run) -> Callable[[Test], None]:
+    """Runs a test's coroutine with a collector and a site."""
+
+    def with_site(test: Test) -> None:
+        async def inner(collector: Collector) -> None:
+            async with serve() as site:
+                await test(collector, site)
+
+        run(inner)
+
+    return with_site

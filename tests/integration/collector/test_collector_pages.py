@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,26 +27,11 @@ from huiyin_collector.voices import VoiceKeys
 from sqlalchemy import update
 
 from tests.databases import migrate
-from tests.integration.collector.conftest import Collector, Run, Source
+from tests.integration.collector.conftest import Collector, Source, Test
 from tests.integration.collector.site import Page, Request, Site, response, serve
 
-Test = Callable[[Collector, Site], Coroutine[Any, Any, None]]
 PageList = source_rules_pb2.PageList
 LIST = Source.KIND_PAGE_LIST
-
-
-@pytest.fixture
-def go(run: Run) -> Callable[[Test], None]:
-    """Runs a test's coroutine with a collector and a site."""
-
-    def with_site(test: Test) -> None:
-        async def inner(collector: Collector) -> None:
-            async with serve() as site:
-                await test(collector, site)
-
-        run(inner)
-
-    return with_site
 
 
 def listing(*paths: str, after: str = "", day: str = "2026-11-20") -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import grpc
@@ -17,25 +17,10 @@ from huiyin_collector.store import visits
 from huiyin_collector.store.tables import VISITS
 from sqlalchemy import update
 
-from tests.integration.collector.conftest import OFFICER, Collector, Run, Source, Start
+from tests.integration.collector.conftest import OFFICER, Collector, Source, Start, Test
 from tests.integration.collector.site import Request, Site, feed, response, serve
 
 Health = source_pb2.SourceHealth
-Test = Callable[[Collector, Site], Coroutine[Any, Any, None]]
-
-
-@pytest.fixture
-def go(run: Run) -> Callable[[Test], None]:
-    """Runs a test's coroutine with a collector and a site."""
-
-    def with_site(test: Test) -> None:
-        async def inner(collector: Collector) -> None:
-            async with serve() as site:
-                await test(collector, site)
-
-        run(inner)
-
-    return with_site
 
 
 def named(name: str) -> dict[str, str]:
