@@ -6,13 +6,25 @@ Values go to the driver as they are, so columns hold what it takes itself: text,
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from operator import itemgetter
-from typing import Any, cast
+from typing import Any, Final, TypeVar, cast
 
 from sqlalchemy import Boolean, Column, Connection, Dialect, Select, Table
+
+T = TypeVar("T", bound=Hashable)
+
+_IN: Final = 500
+"""Values in one IN list."""
+
+
+def chunks(values: Iterable[T]) -> Iterator[list[T]]:
+    """Values without repetition, in lists short enough for one IN."""
+    unique = list(dict.fromkeys(values))
+    for start in range(0, len(unique), _IN):
+        yield unique[start : start + _IN]
 
 
 def fetch(connection: Connection, query: Select[Any], **values: object) -> list[tuple[Any, ...]]:

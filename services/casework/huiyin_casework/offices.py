@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from huiyin.casework.v1 import unit_pb2
-from huiyin_chassis.bulk import fetch, insert_many
+from huiyin_chassis.bulk import chunks, fetch, insert_many
 from huiyin_chassis.clock import timestamp_to_micros
 from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument
 from huiyin_chassis.identity import Principal
@@ -47,7 +47,7 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
     _check_tree(known, units)
     changed = [unit for unit in units if known.get(unit.name) != _plain(unit)]
     ids = [unit.name.removeprefix("units/") for unit in changed]
-    for chunk in store.chunks(ids):
+    for chunk in chunks(ids):
         tx.execute(delete(UNITS).where(UNITS.c.id.in_(chunk)))
         tx.execute(delete(MEMBERS).where(MEMBERS.c.unit_id.in_(chunk)))
     insert_many(tx.connection, UNITS, [_row(unit) for unit in changed])
@@ -63,7 +63,7 @@ def write_units(tx: Tx, units: Sequence[unit_pb2.Unit]) -> int:
     insert_many(tx.connection, MEMBERS, members)
     # Clocks of orders count in the hours of their unit; nought is before every edition, so they are counted anew.
     moved = [unit.name.removeprefix("units/") for unit in changed if _hours(unit) != _hours(known.get(unit.name))]
-    for chunk in store.chunks(moved):
+    for chunk in chunks(moved):
         running = CLOCKS.c.unit_id.in_(chunk) & CLOCKS.c.edition.is_not(None)
         tx.execute(update(CLOCKS).where(running).values(edition=0))
     return len(changed)

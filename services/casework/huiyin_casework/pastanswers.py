@@ -12,11 +12,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import chunks, insert_many
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, delete, func, select
 
-from huiyin_casework.store import ANSWERS, CASES, INQUIRIES, REPLIES, Fields, chunks
+from huiyin_casework.store import ANSWERS, CASES, INQUIRIES, REPLIES, Fields
 
 if TYPE_CHECKING:
     from huiyin_casework.model.similar import AnswerIndex, Match

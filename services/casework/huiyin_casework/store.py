@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from huiyin_chassis.bulk import fetch, insert_many, select_locked, update_many
+from huiyin_chassis.bulk import chunks, fetch, insert_many, select_locked, update_many
 from huiyin_chassis.store import Store
 from huiyin_chassis.tables import Id, define_tables
 from huiyin_chassis.webhooks import secret_columns
@@ -596,8 +596,6 @@ Fields = dict[str, Any]
 NO_DEADLINE = 2**63 - 1
 """Of a case without an inquiry that waits; sorts last."""
 
-_IN = 500
-
 
 class CaseworkStore(Store):
     """Casework's store; what people were promised must survive a loss of power."""
@@ -699,10 +697,3 @@ def subtree(rows: Iterable[Row[Any]], roots: Iterable[str]) -> list[str]:
             found[unit] = None
             waiting += children.get(unit, [])
     return sorted(found)
-
-
-def chunks(values: Iterable[str]) -> Iterator[list[str]]:
-    """Values without repetition, in lists short enough for one IN."""
-    unique = list(dict.fromkeys(values))
-    for start in range(0, len(unique), _IN):
-        yield unique[start : start + _IN]

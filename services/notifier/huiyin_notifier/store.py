@@ -16,6 +16,7 @@ from typing import Any, Final
 from huiyin.notifier.v1 import notification_pb2
 from huiyin.type.v1 import grade_pb2
 from huiyin_chassis import clock, ids
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.errors import FieldViolation, InvalidArgument
 from huiyin_chassis.policies import Policies
 from huiyin_chassis.store import Pulse, Store, Tx
@@ -60,7 +61,7 @@ FAILED: Final = notification_pb2.Notification.STATE_FAILED
 
 _KINDS: Final = {SENT: "notification.sent", FAILED: "notification.failed"}
 _CHUNK: Final = 500
-"""Values in one IN list, and rows in one look."""
+"""Groups in one look."""
 
 METADATA: Final = MetaData()
 define_tables(METADATA)
@@ -488,10 +489,5 @@ def _found(
     connection: Connection, column: Column[Any], values: Collection[str], *columns: Column[Any]
 ) -> list[Row[Any]]:
     """The rows whose column is one of the values; of them the columns asked for, or that one."""
-    wanted = sorted(values)
     query = select(*(columns or (column,)))
-    return [
-        row
-        for start in range(0, len(wanted), _CHUNK)
-        for row in connection.execute(query.where(column.in_(wanted[start : start + _CHUNK])))
-    ]
+    return [row for chunk in chunks(sorted(values)) for row in connection.execute(query.where(column.in_(chunk)))]

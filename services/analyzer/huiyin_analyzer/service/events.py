@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from huiyin.analyzer.v1 import event_pb2
 from huiyin.type.v1 import feed_pb2, grade_pb2
 from huiyin_chassis import clock
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.errors import InvalidArgument, NotFound
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.filters import (
@@ -172,9 +173,9 @@ class EventMethods:
 
         def write(tx: Tx) -> event_pb2.SetEventHoldResponse:
             changed = [row for row in store.holds_of(tx.connection, ids) if row.hold != request.hold]
-            for chunk in store.chunks(row.id for row in changed):
+            for chunk in chunks(row.id for row in changed):
                 tx.execute(update(EVENTS).where(EVENTS.c.id.in_(chunk)).values(hold=request.hold))
-            for chunk in store.chunks(ids):
+            for chunk in chunks(ids):
                 tx.execute(update(KEPT_HOLDS).where(KEPT_HOLDS.c.event_id.in_(chunk)).values(hold=request.hold))
             # Between open and assigned nothing changes for the posts.
             passed_on = [row.id for row in changed if bool(row.hold) != bool(request.hold)]
@@ -251,11 +252,11 @@ def _join_texts(connection: Connection, changes: Sequence[feed_pb2.Change]) -> N
         named[collection].setdefault(found, []).append(change)
     events, posts = named["events"], named["memberships"]
     titles = select(EVENTS.c.id, EVENTS.c.title)
-    for chunk in store.chunks(events):
+    for chunk in chunks(events):
         for event_id, title in connection.execute(titles.where(EVENTS.c.id.in_(chunk))):
             _complete(events[event_id], event_pb2.Event(title=title))
     texts = select(POSTS.c.id, POSTS.c.subject, POSTS.c.text).where(POSTS.c.expects_answer)
-    for chunk in store.chunks(posts):
+    for chunk in chunks(posts):
         for post_id, subject, text in connection.execute(texts.where(POSTS.c.id.in_(chunk))):
             _complete(posts[post_id], event_pb2.Membership(subject=subject, text=text))
 

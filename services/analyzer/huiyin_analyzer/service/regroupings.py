@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from huiyin.analyzer.v1 import event_pb2, regrouping_pb2
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.filters import (
     Compare,
@@ -215,7 +216,7 @@ def _reached(tx: Tx, reach: Reach, event_ids: Sequence[str]) -> dict[str, Row[An
     """Those of some events that are within the caller's reach."""
     return {
         row.id: row
-        for chunk in store.chunks(event_ids)
+        for chunk in chunks(event_ids)
         for row in tx.execute(select(EVENTS).where(EVENTS.c.id.in_(chunk), reach))
     }
 

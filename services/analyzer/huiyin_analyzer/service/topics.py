@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from huiyin.analyzer.v1 import event_pb2, topic_pb2
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.filters import compile_filter, name_field, path_field, text_field, time_field
 from huiyin_chassis.identity import current_principal
@@ -48,7 +49,7 @@ class TopicMethods(EventMethods):
             reach = select(POSTS.c.id).join(EVENTS, EVENTS.c.id == POSTS.c.event_id).where(within_reach(principal))
             there = {
                 post_id
-                for chunk in store.chunks(ids)
+                for chunk in chunks(ids)
                 for post_id in tx.connection.scalars(reach.where(POSTS.c.id.in_(chunk)))
             }
             missing = [

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from huiyin_chassis.bulk import insert_many, update_many
+from huiyin_chassis.bulk import chunks, insert_many, update_many
 from huiyin_chassis.store import Store, Tx
 from huiyin_chassis.tables import POLICIES, Id, define_tables
 from sqlalchemy import (
@@ -312,9 +312,6 @@ SEARCH_EVENTS = Table(
     Column("facts", Text, nullable=False),
 )
 
-_IN = 500
-"""Names asked for in one IN list."""
-
 
 @dataclass(frozen=True)
 class RuleBook:
@@ -419,10 +416,3 @@ def post_ids_of(connection: Connection, event_ids: Sequence[str]) -> list[str]:
         query = select(POSTS.c.id).where(POSTS.c.event_id.in_(chunk)).order_by(POSTS.c.number)
         found += connection.scalars(query)
     return found
-
-
-def chunks(ids: Iterable[str]) -> Iterator[list[str]]:
-    """Ids without repetition, in lists short enough for one IN."""
-    unique = list(dict.fromkeys(ids))
-    for start in range(0, len(unique), _IN):
-        yield unique[start : start + _IN]

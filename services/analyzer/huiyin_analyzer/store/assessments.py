@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, Row, func, select
 
 from huiyin_analyzer.model.assessment import Override, Spoken
-from huiyin_analyzer.store import EVENTS, GRADE_OVERRIDES, POSTS, chunks
+from huiyin_analyzer.store import EVENTS, GRADE_OVERRIDES, POSTS
 
 
 def decide(tx: Tx, event_id: str, *, grade: int, reason: str, author: str, expire_time: int | None = None) -> Override:

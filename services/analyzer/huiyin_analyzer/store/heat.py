@@ -6,10 +6,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from huiyin_chassis.bulk import chunks
 from sqlalchemy import ColumnElement, Connection, Row, select
 
 from huiyin_analyzer.model.heat import Spoke, Window
-from huiyin_analyzer.store import EVENTS, POSTS, chunks
+from huiyin_analyzer.store import EVENTS, POSTS
 
 
 def candidates(

@@ -6,12 +6,13 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.store import Tx
 from huiyin_chassis.tables import CURSORS
 from sqlalchemy import Connection, Row, and_, case, func, or_, select, update
 
 from huiyin_analyzer.model.regrouping import Kind, Move, Regrouping, Standing
-from huiyin_analyzer.store import EVENTS, POSTS, REGROUPINGS, chunks
+from huiyin_analyzer.store import EVENTS, POSTS, REGROUPINGS
 
 POSTS_CONSUMER = "collector.posts"
 """The consumer of the collector's feed: whoever moves its cursor decides the order of posts."""

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any, Final
 
-from huiyin_chassis.bulk import insert_many, update_many
+from huiyin_chassis.bulk import chunks, insert_many, update_many
 from huiyin_chassis.tables import CHANGES, FEED
 from sqlalchemy import (
     ColumnElement,
@@ -39,7 +39,7 @@ from sqlalchemy.dialects.postgresql import TSQUERY
 
 from huiyin_analyzer.model import search
 from huiyin_analyzer.model.search import Alternative, Phrase, Query
-from huiyin_analyzer.store import EVENTS, POSTS, SEARCH_EVENTS, SEARCH_INDEX, SEARCH_POSTS, chunks
+from huiyin_analyzer.store import EVENTS, POSTS, SEARCH_EVENTS, SEARCH_INDEX, SEARCH_POSTS
 
 LOOKED_AT: Final = 2000
 """So many of the newest matches are counted, ranked and grouped; all of a common word would take a second."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
-from huiyin_chassis.bulk import insert_many
+from huiyin_chassis.bulk import chunks, insert_many
 from huiyin_chassis.store import Tx
 from sqlalchemy import Connection, and_, delete, func, or_, select
 
 from huiyin_analyzer.model.events import Event
-from huiyin_analyzer.store import POSTS, TOPIC_CORRECTIONS, TOPIC_RECOUNTS, chunks
+from huiyin_analyzer.store import POSTS, TOPIC_CORRECTIONS, TOPIC_RECOUNTS
 
 _KEPT_RECOUNTS: Final = 10_000
 

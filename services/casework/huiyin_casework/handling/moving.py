@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.identity import Principal
 from huiyin_chassis.store import Tx
 from sqlalchemy import delete, select
@@ -14,7 +15,7 @@ from huiyin_casework.model.moving import UNDER_ORDER, Came
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_of
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import INQUIRIES, MOVING_IN, Fields, chunks
+from huiyin_casework.store import INQUIRIES, MOVING_IN, Fields
 
 
 def bring_to_where_they_stood(tx: Tx, rules: Rules, inquiries: Iterable[str]) -> None:

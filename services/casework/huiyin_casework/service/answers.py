@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import Any
 
 from huiyin.casework.v1 import answer_pb2
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.clock import micros_to_timestamp, timestamp_to_micros
 from huiyin_chassis.errors import FailedPrecondition, FieldViolation, InvalidArgument, NotFound
 from huiyin_chassis.identity import Principal, current_principal
@@ -20,7 +21,7 @@ from huiyin_casework.model.checks import without_name
 from huiyin_casework.pastanswers import AnswerSearch, PastAnswer
 from huiyin_casework.personal import mask_personal
 from huiyin_casework.service.scope import reach, visible_case
-from huiyin_casework.store import ANSWERS, CASES, INQUIRIES, REPLIES, UNITS, CaseworkStore, Fields, chunks
+from huiyin_casework.store import ANSWERS, CASES, INQUIRIES, REPLIES, UNITS, CaseworkStore, Fields
 
 _DEFAULT_LIMIT = 10
 _ASKED = 20

@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 from huiyin.casework.v1 import inquiry_pb2
 from huiyin_chassis import clock
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.feed import Feed
 from huiyin_chassis.store import Tx
 from huiyin_chassis.webhooks import forget_secrets
@@ -18,7 +19,7 @@ from huiyin_casework.casefile import SYSTEM, CaseFiles
 from huiyin_casework.model.steps import State
 from huiyin_casework.resources import state_number
 from huiyin_casework.rules import Rules
-from huiyin_casework.store import ANSWERS, CASES, CONTACTS, INQUIRIES, PARTNERS, CaseworkStore, Fields, chunks
+from huiyin_casework.store import ANSWERS, CASES, CONTACTS, INQUIRIES, PARTNERS, CaseworkStore, Fields
 from huiyin_casework.worker.following import Following
 
 log = structlog.get_logger(__name__)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from huiyin_chassis import clock
+from huiyin_chassis.bulk import chunks
 from huiyin_chassis.store import Tx, insert_new
 from sqlalchemy import Column, Connection, Select, bindparam, delete, func, select, update
 
@@ -16,7 +17,6 @@ from huiyin_collector.store.tables import ARTICLES, POST_KEYS
 
 _SECOND: Final = 1_000_000
 _DAY: Final = 86_400 * _SECOND
-_AT_ONCE: Final = 500
 _MISSING_FOR_GOOD: Final = 2
 """An article that is not there at so many visits in a row is withdrawn."""
 
@@ -93,7 +93,7 @@ def see(tx: Tx, source_id: str, links: Sequence[Link]) -> None:
     shown = {link.key: link for link in links}
     query = select(ARTICLES.c.key, ARTICLES.c.seen_time).where(ARTICLES.c.source == source_id)
     before: dict[bytes, int] = {}
-    for some in _cut(list(shown)):
+    for some in chunks(shown):
         before |= {bytes(row.key): row.seen_time for row in tx.execute(query.where(ARTICLES.c.key.in_(some)))}
     rows = [
         {
@@ -114,7 +114,7 @@ def see(tx: Tx, source_id: str, links: Sequence[Link]) -> None:
     ]
     if rows:
         tx.execute(insert_new(tx.connection, ARTICLES), rows)
-    for some in _cut([key for key, seen in before.items() if seen < tx.now_us - _DAY]):
+    for some in chunks(key for key, seen in before.items() if seen < tx.now_us - _DAY):
         again = update(ARTICLES).where(ARTICLES.c.source == source_id, ARTICLES.c.key.in_(some))
         tx.execute(again.values(seen_time=tx.now_us))
 
@@ -168,10 +168,6 @@ def forget(tx: Tx, seen_before: int) -> None:
 
 def _among(connection: Connection, keys: Collection[bytes], query: Select[Any], column: Column[bytes]) -> set[bytes]:
     found: set[bytes] = set()
-    for some in _cut(list(keys)):
+    for some in chunks(keys):
         found |= {bytes(key) for key in connection.scalars(query.where(column.in_(some)))}
     return found
-
-
-def _cut(keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
-    return (keys[start : start + _AT_ONCE] for start in range(0, len(keys), _AT_ONCE))

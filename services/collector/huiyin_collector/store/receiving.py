@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from huiyin.collector.v1 import post_pb2
 from huiyin_chassis import clock, ids
-from huiyin_chassis.bulk import insert_many, run
+from huiyin_chassis.bulk import chunks, insert_many, run
 from huiyin_chassis.store import Tx, insert_new
 from sqlalchemy import Row, bindparam, insert, select, update
 
@@ -22,7 +22,6 @@ REACH_CHANGED: Final = "post.reach_changed"
 """Kinds of change."""
 
 _POST_TYPE: Final = post_pb2.Post.DESCRIPTOR.full_name
-_KEYS_AT_ONCE: Final = 500
 _KEYS_LOCK: Final = 0x6875_6B65_7973  # "hukeys", an advisory lock of PostgreSQL
 _KNOWN: Final = select(
     POSTS.c.id,
@@ -176,11 +175,9 @@ class _Writing:
 def posts_of_keys(tx: Tx, keys: Sequence[bytes]) -> dict[bytes, str]:
     """The posts that are known by keys; empty for one that was purged."""
     found: dict[bytes, str] = {}
-    for start in range(0, len(keys), _KEYS_AT_ONCE):
-        query = select(POST_KEYS.c.key, POST_KEYS.c.post).where(
-            POST_KEYS.c.key.in_(keys[start : start + _KEYS_AT_ONCE])
-        )
-        found |= {bytes(row.key): row.post for row in tx.execute(query)}
+    query = select(POST_KEYS.c.key, POST_KEYS.c.post)
+    for chunk in chunks(keys):
+        found |= {bytes(row.key): row.post for row in tx.execute(query.where(POST_KEYS.c.key.in_(chunk)))}
     return found
 
 
@@ -197,10 +194,8 @@ def _receive_known(
     tx: Tx, source: Row[Any], items: Sequence[KnownItem], known: dict[bytes, str], ours: set[str]
 ) -> list[Outcome]:
     rows: dict[str, Row[Any]] = {}
-    wanted = sorted({post for post in known.values() if post and post not in ours})
-    for start in range(0, len(wanted), _KEYS_AT_ONCE):
-        found = tx.execute(_KNOWN.where(POSTS.c.id.in_(wanted[start : start + _KEYS_AT_ONCE])))
-        rows |= {row.id: row for row in found}
+    for chunk in chunks(sorted(post for post in known.values() if post and post not in ours)):
+        rows |= {row.id: row for row in tx.execute(_KNOWN.where(POSTS.c.id.in_(chunk)))}
     writing = _Writing(tx, source)
     places: list[dict[str, object]] = []
     more: dict[bytes, str] = {}
