@@ -87,6 +87,13 @@ async def endless_header_line(request: Request, writer: asyncio.StreamWriter) ->
         await writer.drain()
 
 
+async def endless_padding(request: Request, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nConnection: close\r\n\r\n" + gzip.compress(b"<rss/>"))
+    while True:
+        writer.write(b"\0" * 20_000)
+        await writer.drain()
+
+
 async def endless_chunks(request: Request, writer: asyncio.StreamWriter) -> None:
     writer.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
     while True:
@@ -147,6 +154,7 @@ REDIRECT = "302 Found"
 HOSTILE: dict[str, tuple[Page, str]] = {
     "a body without end": (endless_body, "TOO_LARGE"),
     "chunks without end": (endless_chunks, "TOO_LARGE"),
+    "padding without end after a packed body": (endless_padding, "TOO_LARGE"),
     "a head without end": (endless_head, "PROTOCOL_BROKEN"),
     "a header line without end": (endless_header_line, "PROTOCOL_BROKEN"),
     "interim answers without end": (endless_interim, "TOO_SLOW"),
