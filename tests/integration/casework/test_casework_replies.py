@@ -379,18 +379,24 @@ def test_a_follow_up_reaches_the_unit_that_answered_as_an_inquiry_of_its_own(run
     run(test)
 
 
+async def answered_and_asked_anew(office: Office) -> tuple[str, case_pb2.Case]:
+    """The receipt of an inquiry that was answered, and the case of another one about the same event that came since."""
+    submitted = await office.submit("停水三天")
+    await office.sent()
+    (external_id,) = office.collector.posts
+    await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
+    await office.take(await office.case("e1"), "assign", "accept", "draft", "review", "approve", "publish")
+    await office.tell(joined("e1", "p2"))
+    (waiting,) = await office.cases("state = REGISTERED")
+    return submitted.receipt, waiting
+
+
 def test_a_follow_up_joins_the_case_that_is_in_work_and_asks_for_its_receipt(run: Run) -> None:
     async def test(office: Office) -> None:
-        submitted = await office.submit("停水三天")
-        await office.sent()
-        (external_id,) = office.collector.posts
-        await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
-        await office.take(await office.case("e1"), "assign", "accept", "draft", "review", "approve", "publish")
-        await office.tell(joined("e1", "p2"))
-        (waiting,) = await office.cases("state = REGISTERED")
+        receipt, waiting = await answered_and_asked_anew(office)
         request = inquiry_pb2.FollowUpReceiptRequest(receipt="no such", text="又停了")
         assert (await office.refusal("FollowUpReceipt", request, "public")).reason == "RECEIPT_UNKNOWN"
-        request.receipt = submitted.receipt
+        request.receipt = receipt
         await office.call("FollowUpReceipt", request, "public")
         (case,) = await office.cases("state = ASSIGNED", PEOPLE["desk"])
         assert (case.name, case.inquiry_count) == (waiting.name, 2)
@@ -400,17 +406,11 @@ def test_a_follow_up_joins_the_case_that_is_in_work_and_asks_for_its_receipt(run
 
 def test_a_follow_up_joins_a_case_whose_refusal_waits_for_its_review_and_orders_nobody(run: Run) -> None:
     async def test(office: Office) -> None:
-        submitted = await office.submit("停水三天")
-        await office.sent()
-        (external_id,) = office.collector.posts
-        await office.tell(opened("e1"), joined("e1", "p1", source="sources/inquiries", external_id=external_id))
-        await office.take(await office.case("e1"), "assign", "accept", "draft", "review", "approve", "publish")
-        await office.tell(joined("e1", "p2"))
-        (waiting,) = await office.cases("state = REGISTERED")
+        receipt, waiting = await answered_and_asked_anew(office)
         (inquiry,) = await office.inquiries(waiting)
         await office.call("RefuseInquiry", admission_pb2.RefuseInquiryRequest(name=inquiry.name, ground="court"))
         await office.call(
-            "FollowUpReceipt", inquiry_pb2.FollowUpReceiptRequest(receipt=submitted.receipt, text="又停了"), "public"
+            "FollowUpReceipt", inquiry_pb2.FollowUpReceiptRequest(receipt=receipt, text="又停了"), "public"
         )
         (case,) = await office.cases("state = REGISTERED")
         assert (case.name, case.inquiry_count, case.open_refusal_count) == (waiting.name, 2, 1)
